@@ -1,0 +1,3 @@
+//! Example: callback.
+
+fn main() {}

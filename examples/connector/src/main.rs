@@ -1,0 +1,3 @@
+//! Example: connector.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Example: getting-started.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Example: order-processor.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Example: schedule.
+
+fn main() {}
