@@ -1,0 +1,44 @@
+//! How long to wait before the next attempt.
+
+use std::time::Duration;
+
+/// Exponential back-off with full jitter: a random delay between zero and `base * 2^(attempt - 1)`, capped.
+///
+/// Full jitter spreads a crowd of retries best for the least total work ("Exponential Backoff And Jitter", AWS
+/// Architecture Blog, 2015).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// The upper limit of the first delay.
+    pub base: Duration,
+    /// The upper limit of every delay.
+    pub cap: Duration,
+}
+
+impl RetryPolicy {
+    /// One second, doubling up to five minutes.
+    pub const DEFAULT: RetryPolicy =
+        RetryPolicy { base: Duration::from_secs(1), cap: Duration::from_secs(300) };
+
+    /// The longest that the wait after failed attempt number `attempt` (from 1) can be.
+    pub fn ceiling(&self, attempt: u32) -> Duration {
+        let doublings = attempt.saturating_sub(1).min(31);
+        self.base.saturating_mul(1 << doublings).min(self.cap)
+    }
+
+    /// The wait after failed attempt number `attempt`, given a random number in `0.0..1.0`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use workflow_core::RetryPolicy;
+    /// assert_eq!(RetryPolicy::DEFAULT.delay(3, 0.5), Duration::from_secs(2));
+    /// ```
+    pub fn delay(&self, attempt: u32, random: f64) -> Duration {
+        self.ceiling(attempt).mul_f64(random.clamp(0.0, 1.0))
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,176 @@
+//! Role and consumer group names.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::{ForeignId, RunState, StatusCode, WorkflowName};
+
+/// One of the equal parts that a process's topic is divided into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shard {
+    number: NonZeroU32,
+    of: NonZeroU32,
+}
+
+impl Shard {
+    /// The only shard of a process that is not divided.
+    pub const WHOLE: Shard = Shard { number: NonZeroU32::MIN, of: NonZeroU32::MIN };
+
+    /// All shards of a process, numbered from 1.
+    pub fn all(of: NonZeroU32) -> impl Iterator<Item = Shard> {
+        (1..=of.get()).filter_map(NonZeroU32::new).map(move |number| Shard { number, of })
+    }
+
+    /// The number, from 1.
+    pub const fn number(self) -> u32 {
+        self.number.get()
+    }
+
+    /// How many shards there are.
+    pub const fn of(self) -> u32 {
+        self.of.get()
+    }
+
+    /// Whether a partition belongs to this shard: partition modulo shards.
+    pub const fn has_partition(self, partition: u32) -> bool {
+        partition % self.of.get() == self.number.get() - 1
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-of-{}", self.number, self.of)
+    }
+}
+
+fn normal(text: &str) -> String {
+    text.to_lowercase().replace(' ', "_")
+}
+
+/// The name of a consumer group: a role's name without the shard part, the same for every shard count.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupName(Arc<str>);
+
+impl GroupName {
+    /// `{workflow}-{status}-consumer`
+    pub fn of_step(workflow: &WorkflowName, status: StatusCode) -> Self {
+        Self::join(workflow, &format!("{status}-consumer"))
+    }
+
+    /// `{workflow}-{status}-timeout-consumer`; a role, never a group.
+    pub fn of_timeouts(workflow: &WorkflowName, status: StatusCode) -> Self {
+        Self::join(workflow, &format!("{status}-timeout-consumer"))
+    }
+
+    /// `{workflow}-{status}-timeout-auto-inserter-consumer`
+    pub fn of_timeout_inserter(workflow: &WorkflowName, status: StatusCode) -> Self {
+        Self::join(workflow, &format!("{status}-timeout-auto-inserter-consumer"))
+    }
+
+    /// `{workflow}-{status}-callback-inbox-consumer`, which applies callbacks that came early.
+    pub fn of_inbox(workflow: &WorkflowName, status: StatusCode) -> Self {
+        Self::join(workflow, &format!("{status}-callback-inbox-consumer"))
+    }
+
+    /// `{connector}-connector-to-{workflow}-consumer`
+    pub fn of_connector(connector: &str, workflow: &WorkflowName) -> Self {
+        Self(format!("{}-connector-to-{}-consumer", normal(connector), normal(workflow.as_str())).into())
+    }
+
+    /// `{workflow}-{run state}-run-state-change-hook-consumer`
+    pub fn of_hook(workflow: &WorkflowName, run_state: RunState) -> Self {
+        Self::join(workflow, &format!("{}-run-state-change-hook-consumer", run_state.role_part()))
+    }
+
+    /// `{workflow}-delete-consumer`
+    pub fn of_deletions(workflow: &WorkflowName) -> Self {
+        Self::join(workflow, "delete-consumer")
+    }
+
+    /// `{workflow}-paused-records-retry-consumer`
+    pub fn of_paused_retry(workflow: &WorkflowName) -> Self {
+        Self::join(workflow, "paused-records-retry-consumer")
+    }
+
+    /// `{workflow}-outbox-consumer`, the publisher inside the process; a role, never a group.
+    pub fn of_outbox(workflow: &WorkflowName) -> Self {
+        Self::join(workflow, "outbox-consumer")
+    }
+
+    /// `{workflow}-reconciler`; a role, never a group.
+    pub fn of_reconciler(workflow: &WorkflowName) -> Self {
+        Self::join(workflow, "reconciler")
+    }
+
+    /// `{workflow}-{foreign id}-scheduler-{spec}`; a role, never a group.
+    pub fn of_schedule(workflow: &WorkflowName, foreign_id: &ForeignId, spec: &str) -> Self {
+        Self::join(workflow, &format!("{}-scheduler-{}", normal(foreign_id.as_str()), normal(spec)))
+    }
+
+    fn join(workflow: &WorkflowName, rest: &str) -> Self {
+        Self(format!("{}-{rest}", normal(workflow.as_str())).into())
+    }
+
+    /// The role of one shard of the group: `{group}-{shard}-of-{shards}`.
+    pub fn role(&self, shard: Shard) -> RoleName {
+        RoleName(format!("{}-{shard}", self.0).into())
+    }
+
+    /// The role of a process that is never divided: the group's own name.
+    pub fn single_role(&self) -> RoleName {
+        RoleName(self.0.clone())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for GroupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for GroupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// The name of one long-lived process of a workflow, owned by one instance at a time.
+///
+/// ```
+/// use workflow_core::{GroupName, Shard, StatusCode, WorkflowName};
+/// let orders = WorkflowName::new("Orders").unwrap();
+/// let group = GroupName::of_step(&orders, StatusCode::new(1).unwrap());
+/// assert_eq!(group.role(Shard::WHOLE).as_str(), "orders-1-consumer-1-of-1");
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoleName(Arc<str>);
+
+impl RoleName {
+    /// A role name read from a store.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}

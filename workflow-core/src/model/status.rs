@@ -1,0 +1,70 @@
+//! The user's states of a run, and their numbers.
+
+use std::fmt;
+
+/// A status as a number, 1 or greater: what the tables and the wire carry.
+///
+/// ```
+/// use workflow_core::StatusCode;
+/// assert_eq!(StatusCode::new(2).unwrap().get(), 2);
+/// assert!(StatusCode::new(0).is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StatusCode(i32);
+
+impl StatusCode {
+    /// Checks a number.
+    ///
+    /// # Errors
+    /// [`InvalidStatus`] for 0 and negatives, which are reserved.
+    pub const fn new(code: i32) -> Result<Self, InvalidStatus> {
+        if code < 1 { Err(InvalidStatus { code }) } else { Ok(Self(code)) }
+    }
+
+    /// A number that `#[derive(Status)]` has checked already.
+    ///
+    /// # Panics
+    /// At compile time where it is used in a constant, if the number is below 1.
+    pub const fn from_declared(code: i32) -> Self {
+        assert!(code >= 1, "a status must be 1 or greater");
+        Self(code)
+    }
+
+    /// The number.
+    pub const fn get(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for StatusCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A number that no status can have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("status {code} is reserved: a status is 1 or greater")]
+pub struct InvalidStatus {
+    /// The number.
+    pub code: i32,
+}
+
+/// The user's states of a run; implemented by `#[derive(Status)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a status",
+    note = "put `#[derive(Status, Clone, Copy)]` on the enum and give each variant a number: `Placed = 1`"
+)]
+pub trait Status: Copy + Send + Sync + 'static {
+    /// Every variant, in the order of declaration.
+    const ALL: &'static [Self];
+
+    /// The number on the wire and in the tables.
+    fn code(self) -> StatusCode;
+
+    /// The variant that has a number, if there is one.
+    fn from_code(code: StatusCode) -> Option<Self>;
+
+    /// The variant's name, as `Paid`.
+    fn name(self) -> &'static str;
+}
