@@ -1,6 +1,6 @@
 //! The model, the adapter contracts, the definitions and the engine of a durable workflow engine.
 
-mod adapter;
+pub mod adapter;
 mod model;
 
 pub use model::*;

@@ -1,1 +1,27 @@
+//! Contracts: what the engine asks of a store, a streamer, a scheduler and a clock.
+//!
+//! Each trait has a numbered `# Contract`; every clause has a conformance test of that name.
 
+mod backend;
+mod change;
+mod clock;
+mod error;
+mod event_streamer;
+mod query;
+mod role_scheduler;
+mod store;
+
+pub use backend::{Backend, DynReceiver, DynScheduler, DynStore, DynStreamer};
+pub use change::{
+    Attached, Callback, Change, DeadLetter, Effect, Expect, Fence, NewTimer, OutboxRow, Outcome, RetryKey,
+    RetryRow, RetryUpdate, SlotKey, TimerKey, TimerRow,
+};
+pub use clock::{Clock, SystemClock};
+pub use error::{BackendError, ErrorKind};
+pub use event_streamer::{
+    ConnectorEvent, Delivery, EventReceiver, EventStreamer, Generation, Position, Publication, SendOutcome,
+    StartAt,
+};
+pub use query::{Cursor, HistoryQuery, ListPage, ListQuery, Page};
+pub use role_scheduler::{EpochClaim, Lease, RoleClaim, RoleScheduler};
+pub use store::{BoxFuture, DueTimer, DueWork, OutboxPage, Store, StoreLimits, StoredOutboxRow, Waking};
