@@ -1,0 +1,6 @@
+//! How a workflow is put together.
+
+use std::marker::PhantomData;
+
+/// Puts a workflow together; made by `Workflow::builder`.
+pub struct Builder<T, S, App>(PhantomData<fn() -> (T, S, App)>);

@@ -1,0 +1,82 @@
+//! Where a connector's events come from, and the function that takes them.
+
+use crate::GroupName;
+use crate::Shard;
+use crate::adapter::{Backend, BackendError, BoxFuture, ConnectorEvent};
+use crate::{Status, StepError};
+
+use super::Api;
+
+/// A stream of events from elsewhere.
+///
+/// # Contract
+/// 1. *At least once.* What was given and not settled is given again to the next receiver of the group.
+/// 2. *One shard each.* The receivers of all shards of a group together get every event, each event by one of them.
+pub trait ConnectorSource: Send + Sync + 'static {
+    /// Opens one shard of it for a group, from where the group left off.
+    fn open<'a>(
+        &'a self,
+        backend: &'a Backend,
+        group: &'a GroupName,
+        shard: Shard,
+    ) -> BoxFuture<'a, Result<Box<dyn ConnectorReceiver>, BackendError>>;
+}
+
+/// One shard of a [`ConnectorSource`], in this process.
+pub trait ConnectorReceiver: Send {
+    /// Waits for events; gives at least one and at most `max`. Dropping its future loses none.
+    fn next_batch<'a>(&'a mut self, max: usize) -> BoxFuture<'a, Result<Vec<ConnectorEvent>, BackendError>>;
+
+    /// Everything that was given so far has been dealt with.
+    fn settle<'a>(&'a mut self) -> BoxFuture<'a, Result<(), BackendError>>;
+}
+
+/// A connector's function: `async fn(&Api<T, S>, &ConnectorEvent) -> Result<(), E>`, or with `&App` as a third parameter.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a connector of this workflow",
+    label = "not a connector's function",
+    note = "it is `async fn(&Api<T, S>, &ConnectorEvent) -> Result<(), StepError>`, or the same with `&App` behind"
+)]
+pub trait ConnectorFn<'a, T: 'a, S: 'a, App: 'a, Marker>: Send + Sync + 'static {
+    /// Calls it.
+    fn call(
+        &self,
+        api: &'a Api<T, S>,
+        event: &'a ConnectorEvent,
+        app: &'a App,
+    ) -> BoxFuture<'a, Result<(), StepError>>;
+}
+
+impl<'a, T: 'a, S: Status, App: 'a, F, Fut, E> ConnectorFn<'a, T, S, App, super::step::Plain> for F
+where
+    F: Fn(&'a Api<T, S>, &'a ConnectorEvent) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), E>> + Send + 'a,
+    E: Into<StepError>,
+{
+    fn call(
+        &self,
+        api: &'a Api<T, S>,
+        event: &'a ConnectorEvent,
+        _: &'a App,
+    ) -> BoxFuture<'a, Result<(), StepError>> {
+        let call = self(api, event);
+        Box::pin(async move { call.await.map_err(Into::into) })
+    }
+}
+
+impl<'a, T: 'a, S: Status, App: 'a, F, Fut, E> ConnectorFn<'a, T, S, App, super::step::WithApp> for F
+where
+    F: Fn(&'a Api<T, S>, &'a ConnectorEvent, &'a App) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), E>> + Send + 'a,
+    E: Into<StepError>,
+{
+    fn call(
+        &self,
+        api: &'a Api<T, S>,
+        event: &'a ConnectorEvent,
+        app: &'a App,
+    ) -> BoxFuture<'a, Result<(), StepError>> {
+        let call = self(api, event, app);
+        Box::pin(async move { call.await.map_err(Into::into) })
+    }
+}

@@ -1,0 +1,55 @@
+//! How the relay inside the process reads the outbox.
+
+use std::time::Duration;
+
+/// Settings of the relay inside the process.
+///
+/// ```
+/// use std::time::Duration;
+/// use workflow_core::OutboxOptions;
+/// let options = OutboxOptions::default().batch(500).error_back_off(Duration::from_secs(1));
+/// # let _ = options;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboxOptions {
+    pub(crate) batch: usize,
+    pub(crate) error_back_off: Duration,
+    pub(crate) lag_alert: Duration,
+    pub(crate) enabled: bool,
+}
+
+impl Default for OutboxOptions {
+    fn default() -> Self {
+        Self {
+            batch: 1000,
+            error_back_off: Duration::from_millis(500),
+            lag_alert: Duration::from_secs(60),
+            enabled: true,
+        }
+    }
+}
+
+impl OutboxOptions {
+    /// How many rows it reads at once; 1,000 by default.
+    pub fn batch(mut self, rows: usize) -> Self {
+        self.batch = rows;
+        self
+    }
+
+    /// How long it waits after an error; 500 ms by default.
+    pub fn error_back_off(mut self, wait: Duration) -> Self {
+        self.error_back_off = wait;
+        self
+    }
+
+    /// How old the oldest row may be before the alert metric rises; 1 min by default.
+    pub fn lag_alert(mut self, age: Duration) -> Self {
+        self.lag_alert = age;
+        self
+    }
+
+    /// No relay inside this process: a separate one publishes the rows.
+    pub fn off() -> Self {
+        Self { enabled: false, ..Self::default() }
+    }
+}
