@@ -1,6 +1,7 @@
 //! What can go wrong in an adapter.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// What an error means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,19 +24,19 @@ pub enum ErrorKind {
 }
 
 /// An error of an adapter: what was tried, on what, what it means, and the cause.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{context}")]
 pub struct BackendError {
     kind: ErrorKind,
-    context: String,
+    context: Arc<str>,
     #[source]
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl BackendError {
     /// An error without a cause of its own; `context` says what was tried, on what, and what to do.
     pub fn new(kind: ErrorKind, context: impl fmt::Display) -> Self {
-        Self { kind, context: context.to_string(), source: None }
+        Self { kind, context: context.to_string().into(), source: None }
     }
 
     /// An error with the driver's error as its cause.
@@ -44,7 +45,7 @@ impl BackendError {
         context: impl fmt::Display,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { kind, context: context.to_string(), source: Some(source.into()) }
+        Self { kind, context: context.to_string().into(), source: Some(Arc::from(source.into())) }
     }
 
     /// What it means for the caller.
