@@ -2,11 +2,16 @@
 
 pub mod adapter;
 mod definition;
+mod engine;
 mod error;
 mod model;
 mod run;
 
 pub use definition::*;
+pub use engine::{
+    Awaited, CallbackCall, Client, LATENCY_BOUNDS_SECONDS, Metrics, Object, ProcessState, RunPage, Running,
+    Sample, Shutdown, StoredRun, Trigger, Wait,
+};
 pub use error::Error;
 pub use model::*;
 pub use run::{Failure, Next, Run, Step, StepError, retryable, terminal};

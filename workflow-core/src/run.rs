@@ -116,6 +116,12 @@ impl<T, S: Status> Run<T, S> {
     pub(crate) fn take_attached(&mut self) -> Vec<Attached> {
         std::mem::take(&mut self.attached)
     }
+
+    /// Shows the run as it will be stored, for the timers of the status that it enters.
+    pub(crate) fn enter(&mut self, status: S, record: Arc<Record>) -> Arc<Record> {
+        self.status = status;
+        std::mem::replace(&mut self.record, record)
+    }
 }
 
 impl<T: fmt::Debug, S: Status> fmt::Debug for Run<T, S> {
@@ -142,19 +148,42 @@ pub(crate) struct CallContext {
 #[derive(Default)]
 pub(crate) struct CancelSignals {
     all: CancellationToken,
-    runs: Mutex<HashMap<RunId, CancellationToken>>,
+    runs: Mutex<HashMap<RunId, Signal>>,
+}
+
+struct Signal {
+    token: CancellationToken,
+    /// How many calls are under way that wait for it.
+    calls: usize,
 }
 
 impl CancelSignals {
     fn subscribe(&self, run_id: RunId) -> CancellationToken {
-        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.entry(run_id).or_insert_with(|| self.all.child_token()).clone()
+        self.lock().entry(run_id).or_insert_with(|| Signal::of(&self.all)).token.clone()
+    }
+
+    /// The signal of a call that did not end at once.
+    pub(crate) fn begin(&self, run_id: RunId) -> CancellationToken {
+        let mut runs = self.lock();
+        let signal = runs.entry(run_id).or_insert_with(|| Signal::of(&self.all));
+        signal.calls += 1;
+        signal.token.clone()
+    }
+
+    /// A call has ended; `begun` tells whether it had asked for its signal.
+    pub(crate) fn end(&self, run_id: RunId, begun: bool) {
+        let mut runs = self.lock();
+        let Some(signal) = runs.get_mut(&run_id) else { return };
+        signal.calls -= usize::from(begun);
+        if signal.calls == 0 {
+            runs.remove(&run_id);
+        }
     }
 
     /// Tells one run, if it asked.
     pub(crate) fn cancel(&self, run_id: RunId) {
-        if let Some(token) = self.runs.lock().unwrap_or_else(PoisonError::into_inner).get(&run_id) {
-            token.cancel();
+        if let Some(signal) = self.lock().get(&run_id) {
+            signal.token.cancel();
         }
     }
 
@@ -163,12 +192,14 @@ impl CancelSignals {
         self.all.cancel();
     }
 
-    /// Forgets a run whose function has ended.
-    pub(crate) fn forget(&self, run_id: RunId) {
-        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        if !runs.is_empty() {
-            runs.remove(&run_id);
-        }
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Signal>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Signal {
+    fn of(all: &CancellationToken) -> Self {
+        Self { token: all.child_token(), calls: 0 }
     }
 }
 

@@ -13,6 +13,7 @@ mod problem;
 mod schedule;
 mod step;
 mod timer;
+mod workflow;
 
 pub use api::{Api, CallbackOutcome};
 pub use builder::Builder;
@@ -27,9 +28,10 @@ pub use problem::{DefinitionErrors, Problem};
 pub use schedule::Schedule;
 pub use step::{HookFn, IntoStep, StepFn};
 pub use timer::{TimerFn, after, at};
+pub use workflow::Workflow;
 
 pub(crate) use api::ApiCalls;
 pub(crate) use options::ProcessOptions;
 pub(crate) use parts::{
-    CallbackPart, ConnectorPart, Definition, HookPart, Reconcile, SchedulePart, StepPart, TimeoutPart,
+    CallbackPart, ConnectorPart, Definition, HookPart, SchedulePart, StepPart, TimeoutPart,
 };

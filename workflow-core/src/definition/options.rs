@@ -55,6 +55,12 @@ pub(crate) struct ProcessOptions {
 /// After so many failed attempts a run is paused, if nothing else is said.
 const PAUSE_AFTER_DEFAULT: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero");
 
+impl Default for ProcessOptions {
+    fn default() -> Self {
+        Options::default().resolve()
+    }
+}
+
 impl Options {
     /// Nothing set: everything is inherited.
     pub fn new() -> Self {

@@ -41,7 +41,7 @@ pub(crate) struct Definition<T, S> {
     pub(crate) timeouts: Vec<TimeoutPart<T, S>>,
     pub(crate) hooks: Vec<HookPart<T, S>>,
     pub(crate) connectors: Vec<ConnectorPart<T, S>>,
-    pub(crate) schedules: Vec<SchedulePart<T, S>>,
+    pub(crate) schedules: Vec<Arc<SchedulePart<T, S>>>,
     /// What the user's own deletion leaves of an object; `None` leaves nothing.
     pub(crate) delete: Option<Arc<dyn Fn(&mut T) + Send + Sync>>,
     pub(crate) delete_options: ProcessOptions,
@@ -131,10 +131,5 @@ impl<T, S: crate::Status> Definition<T, S> {
     /// The timeouts of a status.
     pub(crate) fn timeouts_of(&self, status: StatusCode) -> impl Iterator<Item = &TimeoutPart<T, S>> {
         self.timeouts.iter().filter(move |part| part.from.code() == status)
-    }
-
-    /// The hook on a run state.
-    pub(crate) fn hook(&self, run_state: RunState) -> Option<&HookPart<T, S>> {
-        self.hooks.iter().find(|part| part.run_state == run_state)
     }
 }

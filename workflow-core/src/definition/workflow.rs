@@ -1,0 +1,50 @@
+//! A workflow that can be run.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::parts::Definition;
+use super::{Builder, Graph};
+use crate::{Status, WorkflowName};
+
+/// A workflow: its name, its graph and its functions. Cheap to clone.
+pub struct Workflow<T, S>(Arc<Definition<T, S>>);
+
+impl Workflow<(), ()> {
+    /// Begins a workflow of this name.
+    pub fn builder<T, S: Status, App>(name: impl Into<String>) -> Builder<T, S, App> {
+        Builder::new(name.into())
+    }
+}
+
+impl<T, S> Workflow<T, S> {
+    pub(crate) fn new(definition: Definition<T, S>) -> Self {
+        Self(Arc::new(definition))
+    }
+
+    pub(crate) fn definition(&self) -> &Arc<Definition<T, S>> {
+        &self.0
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &WorkflowName {
+        &self.0.name
+    }
+
+    /// Its statuses and what leads from one to another.
+    pub fn graph(&self) -> &Graph {
+        &self.0.graph
+    }
+}
+
+impl<T, S> Clone for Workflow<T, S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T, S> fmt::Debug for Workflow<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workflow").field("name", &self.0.name).field("graph", &self.0.graph).finish()
+    }
+}

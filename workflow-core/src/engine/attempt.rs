@@ -1,0 +1,115 @@
+//! One call of a user's function: guarded against panics, time-outs and cancellation.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{CatchUnwind, poll_fn};
+
+use crate::adapter::{BoxFuture, Clock};
+use crate::definition::ProcessOptions;
+use crate::run::CancelSignals;
+use crate::{RunId, StepError, retryable};
+
+/// Why a call did not end by itself.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// Its run was moved by somebody else, or its role was lost.
+    Cancelled,
+    /// It took longer than an attempt may.
+    TimedOut,
+}
+
+/// The limits of a call.
+pub(crate) struct Limits {
+    pub(crate) run_id: RunId,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) grace: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) signals: Arc<CancelSignals>,
+}
+
+impl Limits {
+    pub(crate) fn new(
+        run_id: RunId,
+        options: &ProcessOptions,
+        clock: &Arc<dyn Clock>,
+        signals: &Arc<CancelSignals>,
+    ) -> Self {
+        Self {
+            run_id,
+            timeout: options.attempt_timeout,
+            grace: options.cancel_grace,
+            clock: Arc::clone(clock),
+            signals: Arc::clone(signals),
+        }
+    }
+
+    /// Ends when the call has to.
+    fn reached(&self) -> BoxFuture<'static, Stopped> {
+        let cancelled = self.signals.begin(self.run_id);
+        let (clock, grace, timeout) = (Arc::clone(&self.clock), self.grace, self.timeout);
+        Box::pin(async move {
+            let timed_out = async {
+                match timeout {
+                    Some(timeout) => clock.sleep(timeout).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = cancelled.cancelled() => {
+                    clock.sleep(grace).await;
+                    Stopped::Cancelled
+                }
+                () = timed_out => Stopped::TimedOut,
+            }
+        })
+    }
+}
+
+/// Runs a user's call within its limits. A call that ends at its first poll costs nothing more than itself.
+pub(crate) async fn guarded<V>(
+    call: BoxFuture<'_, Result<V, StepError>>,
+    limits: Limits,
+) -> Result<Result<V, StepError>, Stopped> {
+    let mut call: CatchUnwind<AssertUnwindSafe<BoxFuture<'_, _>>> = AssertUnwindSafe(call).catch_unwind();
+    let mut reached: Option<BoxFuture<'static, Stopped>> = None;
+    let mut ending = Ending { run_id: limits.run_id, signals: Arc::clone(&limits.signals), begun: false };
+    // By reference as a whole: captured by its parts, the flag would be a copy.
+    let ending = &mut ending;
+    poll_fn(move |cx: &mut Context<'_>| {
+        if let Poll::Ready(ended) = Pin::new(&mut call).poll(cx) {
+            return Poll::Ready(Ok(ended.unwrap_or_else(|panic| Err(panicked(&*panic)))));
+        }
+        ending.begun = true;
+        reached.get_or_insert_with(|| limits.reached()).as_mut().poll(cx).map(Err)
+    })
+    .await
+}
+
+/// Forgets the signal of a call, also when the call's future is dropped.
+struct Ending {
+    run_id: RunId,
+    signals: Arc<CancelSignals>,
+    begun: bool,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.signals.end(self.run_id, self.begun);
+    }
+}
+
+/// A panic as an error of the run.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> StepError {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    retryable(format!("the function panicked: {text}"))
+}

@@ -1,0 +1,225 @@
+//! What becomes of a workflow's due timers and retries.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use super::core::{Core, Object};
+use super::due::{Taken, TakesDue};
+use super::metrics::ProcessMetrics;
+use crate::adapter::{
+    BoxFuture, Change, DueTimer, Effect, Fence, Outcome, RetryKey, RetryRow, RetryUpdate, TimerKey,
+};
+use crate::definition::TimeoutPart;
+use crate::{Move, ProcessName, RunState, Status, StatusCode, Transition, header};
+
+/// How long work that the store did not take waits before it is offered again.
+const BACK_OFF: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// How many retries of one workflow are sent again at once.
+const RETRIES_MAX: usize = 256;
+
+/// The due work of one workflow in this process.
+pub(crate) struct DueWork<T, S> {
+    pub(crate) core: Arc<Core<T, S>>,
+    pub(crate) tasks: TaskTracker,
+    /// Which statuses' timeouts this process owns, and as what.
+    pub(crate) owned: RwLock<HashMap<StatusCode, Owned>>,
+    claimed: Mutex<Claimed>,
+    retries: Arc<Semaphore>,
+}
+
+/// The role of a status's timeouts, held by this process.
+#[derive(Clone)]
+pub(crate) struct Owned {
+    pub(crate) fence: Fence,
+    pub(crate) process: ProcessName,
+    pub(crate) metrics: Arc<ProcessMetrics>,
+    pub(crate) room: Arc<Semaphore>,
+}
+
+/// What is being worked on, so that it is not begun twice.
+#[derive(Default)]
+struct Claimed {
+    timers: HashSet<TimerKey>,
+    retries: HashSet<RetryKey>,
+}
+
+impl<T: Object, S: Status> DueWork<T, S> {
+    pub(crate) fn new(core: Arc<Core<T, S>>, tasks: TaskTracker) -> Arc<Self> {
+        Arc::new(Self {
+            core,
+            tasks,
+            owned: RwLock::default(),
+            claimed: Mutex::default(),
+            retries: Arc::new(Semaphore::new(RETRIES_MAX)),
+        })
+    }
+
+    pub(crate) fn own(&self, status: StatusCode, owned: Option<Owned>) {
+        let mut all = self.owned.write().unwrap_or_else(PoisonError::into_inner);
+        match owned {
+            Some(owned) => all.insert(status, owned),
+            None => all.remove(&status),
+        };
+        drop(all);
+        self.core.hub.due.dealt_with();
+    }
+
+    pub(crate) fn owner_of(&self, status: StatusCode) -> Option<Owned> {
+        self.owned.read().unwrap_or_else(PoisonError::into_inner).get(&status).cloned()
+    }
+
+    fn owner_by_process(&self, process: &ProcessName) -> Option<Owned> {
+        let all = self.owned.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().find(|owned| owned.process == *process).cloned()
+    }
+
+    fn claim_timer(&self, key: &TimerKey) -> bool {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).timers.insert(key.clone())
+    }
+
+    fn claim_retry(&self, key: &RetryKey) -> bool {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).retries.insert(key.clone())
+    }
+
+    fn forget_timer(&self, key: &TimerKey) {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).timers.remove(key);
+        self.core.hub.due.dealt_with();
+    }
+
+    fn forget_retry(&self, key: &RetryKey) {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).retries.remove(key);
+        self.core.hub.due.dealt_with();
+    }
+
+    /// The timeout that a timer belongs to.
+    pub(crate) fn part_of(&self, timer: &TimerKey, status: StatusCode) -> Option<&TimeoutPart<T, S>> {
+        self.core.definition.timeouts_of(status).find(|part| part.name == timer.name)
+    }
+
+    /// Stores what was made of due work; what the store does not take is offered again after a while.
+    pub(crate) async fn store(&self, change: Change) -> Option<Outcome> {
+        let from_to = change.record.as_ref().map(|next| (next.run_id, next.run_state));
+        match self.core.hub.commit_one(change).await {
+            Ok(outcome) => {
+                if let (Outcome::Stored(_), Some((run_id, to))) = (&outcome, from_to) {
+                    self.core.metrics.run_state_changed(RunState::Running, to);
+                    self.core.signals.cancel(run_id);
+                }
+                Some(outcome)
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "due work could not be stored");
+                self.core.hub.clock.sleep(BACK_OFF).await;
+                None
+            }
+        }
+    }
+
+    fn spawn_timer(self: &Arc<Self>, due: DueTimer, owned: Owned) {
+        let this = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let room = Arc::clone(&owned.room);
+            let _permit = room.acquire().await;
+            let key = due.timer.key.clone();
+            this.fire(due, &owned, 1).await;
+            this.forget_timer(&key);
+        });
+    }
+
+    fn spawn_retry(self: &Arc<Self>, row: RetryRow) {
+        let this = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let _permit = this.retries.acquire().await;
+            let key = row.key.clone();
+            match this.owner_by_process(&key.process) {
+                Some(owned) => this.fire_again(row, &owned).await,
+                None if key.process == this.core.plan.resume_process => this.resume(row).await,
+                None => this.send_again(row).await,
+            }
+            this.forget_retry(&key);
+        });
+    }
+
+    /// Sends the event of a failed attempt again, as the next attempt.
+    async fn send_again(&self, row: RetryRow) {
+        let headers = [
+            (header::ATTEMPT, (row.attempt.saturating_add(1)).to_string()),
+            (header::RETRY_FOR, row.key.process.to_string()),
+        ];
+        let mut change = self.core.emit_again(row.key.run_id, row.key.version, &row.event, &headers);
+        let owes = self.is_owed(&row);
+        if owes {
+            // The run may have gone on; the hook on what it was is owed all the same.
+            change.expect = crate::adapter::Expect::Nothing;
+        }
+        change.effects.push(Effect::PutRetry(RetryUpdate {
+            key: row.key.clone(),
+            attempt: row.attempt,
+            due: owes.then_some(crate::Due::In(std::time::Duration::from_secs(60))),
+            last_error: Arc::clone(&row.last_error),
+            event: Arc::clone(&row.event),
+        }));
+        if let Some(Outcome::VersionConflict { .. } | Outcome::Missing) = self.store(change).await {
+            self.drop_retry(row.key).await;
+        }
+    }
+
+    /// Whether a hook or a deletion hangs on a row, which then comes back until it is done.
+    fn is_owed(&self, row: &RetryRow) -> bool {
+        RunState::ALL.iter().any(|state| self.core.plan.hook(*state) == Some(&row.key.process))
+            || row.key.process == self.core.plan.deletion_process
+    }
+
+    /// Resumes a run that the engine paused, unless somebody was faster.
+    async fn resume(&self, row: RetryRow) {
+        let Ok(record) = self.core.lookup(row.key.run_id).await else {
+            return self.drop_retry(row.key).await;
+        };
+        let transition = Transition { to: Move::Resume, object: None };
+        let paused_still = record.version == row.key.version && record.run_state == RunState::Paused;
+        let stamp = super::moves::Stamp::outside(crate::Actor::Engine);
+        match self.core.change(&record, transition, None, stamp) {
+            Ok(change) if paused_still => {
+                self.store(change).await;
+            }
+            _ => self.drop_retry(row.key).await,
+        }
+    }
+
+    pub(crate) async fn drop_retry(&self, key: RetryKey) {
+        let mut change = Change::new(key.run_id, crate::adapter::Expect::Nothing);
+        change.effects.push(Effect::DeleteRetry(key));
+        self.store(change).await;
+    }
+}
+
+impl<T: Object, S: Status> TakesDue for DueWork<T, S> {
+    fn take_due(self: Arc<Self>, timers: Vec<DueTimer>, retries: Vec<RetryRow>) -> BoxFuture<'static, Taken> {
+        let mut taken = Taken::default();
+        if self.tasks.is_closed() {
+            return Box::pin(std::future::ready(taken));
+        }
+        for due in timers {
+            let Some(owned) = self.owner_of(due.timer.status) else { continue };
+            if self.claim_timer(&due.timer.key) {
+                taken.new += 1;
+                self.spawn_timer(due, owned);
+            } else {
+                taken.busy += 1;
+            }
+        }
+        for row in retries {
+            if self.claim_retry(&row.key) {
+                taken.new += 1;
+                self.spawn_retry(row);
+            } else {
+                taken.busy += 1;
+            }
+        }
+        Box::pin(std::future::ready(taken))
+    }
+}

@@ -1,0 +1,151 @@
+//! The consumers of run state changes and deletions: work on runs that have ended or stand still.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::attempt::{Limits, Stopped, guarded, panicked};
+use super::core::{Core, Object, decode};
+use super::failure::GivingUp;
+use super::metrics::ProcessMetrics;
+use super::moves::Stamp;
+use super::work::{Made, Task, Work};
+use crate::adapter::{BoxFuture, Effect, RetryKey};
+use crate::definition::HookPart;
+use crate::{
+    Actor, Consumer, Move, ProcessName, RunState, Status, StepError, Transition, retryable, terminal,
+};
+
+/// What is left of an object that was deleted without the user's own deletion.
+const DELETED: &[u8] = br#"{"result":"deleted"}"#;
+
+/// A hook on a run state.
+pub(crate) struct HookWork<T, S> {
+    pub(crate) core: Arc<Core<T, S>>,
+    pub(crate) part: usize,
+    pub(crate) process: ProcessName,
+    pub(crate) metrics: Arc<ProcessMetrics>,
+}
+
+impl<T: Object, S: Status> Work for HookWork<T, S> {
+    fn consumer(&self) -> Consumer {
+        Consumer::Hook(self.part().run_state)
+    }
+
+    fn work(self: Arc<Self>, task: Task) -> BoxFuture<'static, Made> {
+        Box::pin(async move {
+            match self.call(&task).await {
+                Ok(()) => done(&self.core, &self.process, &task),
+                Err(Some(error)) => self.failed(&task, error).await,
+                Err(None) => Made::Again,
+            }
+        })
+    }
+
+    fn failed<'a>(&'a self, task: &'a Task, error: StepError) -> BoxFuture<'a, Made> {
+        Box::pin(async move {
+            self.metrics.error();
+            let options = &self.part().options;
+            self.core.failed(&self.process, options, GivingUp::SetsAside, task, &error).await
+        })
+    }
+}
+
+impl<T: Object, S: Status> HookWork<T, S> {
+    fn part(&self) -> &HookPart<T, S> {
+        &self.core.definition.hooks[self.part]
+    }
+
+    /// Calls the hook; `None` as the error when it was told to stop.
+    async fn call(&self, task: &Task) -> Result<(), Option<StepError>> {
+        if task.record.run_state == RunState::DataDeleted {
+            // What the hook is about is gone; the run's data must not come back to life in it.
+            return Ok(());
+        }
+        let begun = self.core.hub.clock.elapsed();
+        let opened = self.core.open(&task.record, task.event.attempt(), Some(task.fence.clone()));
+        let mut run = opened.map_err(|error| Some(terminal(error)))?;
+        let options = &self.part().options;
+        let limits = Limits::new(run.id(), options, &self.core.hub.clock, &self.core.signals);
+        let called = guarded((self.part().call)(&mut run), limits).await;
+        self.metrics.took(self.core.hub.clock.elapsed().saturating_sub(begun));
+        match called {
+            Ok(result) => result.map_err(Some),
+            Err(Stopped::Cancelled) => Err(None),
+            Err(Stopped::TimedOut) => {
+                let limit = options.attempt_timeout.unwrap_or_default();
+                Err(Some(retryable(format!("the attempt took longer than {limit:?}"))))
+            }
+        }
+    }
+}
+
+/// Nothing is owed any more.
+fn done<T: Object, S: Status>(core: &Core<T, S>, process: &ProcessName, task: &Task) -> Made {
+    let mut change = core.effects_at(task);
+    // The run may have gone on since it was read; that does not undo the hook.
+    change.expect = crate::adapter::Expect::Nothing;
+    let key = RetryKey { run_id: task.record.run_id, version: task.version(), process: process.clone() };
+    change.effects.push(Effect::DeleteRetry(key));
+    Made::change(change)
+}
+
+/// The consumer that deletes a run's data.
+pub(crate) struct DeleteWork<T, S> {
+    pub(crate) core: Arc<Core<T, S>>,
+    pub(crate) metrics: Arc<ProcessMetrics>,
+}
+
+impl<T: Object, S: Status> Work for DeleteWork<T, S> {
+    fn consumer(&self) -> Consumer {
+        Consumer::Delete
+    }
+
+    fn work(self: Arc<Self>, task: Task) -> BoxFuture<'static, Made> {
+        Box::pin(async move {
+            match self.scrubbed(&task) {
+                Ok(object) => self.deletion(&task, object),
+                Err(error) => self.failed(&task, error).await,
+            }
+        })
+    }
+
+    fn failed<'a>(&'a self, task: &'a Task, error: StepError) -> BoxFuture<'a, Made> {
+        Box::pin(async move {
+            self.metrics.error();
+            let options = &self.core.definition.delete_options;
+            let process = &self.core.plan.deletion_process;
+            self.core.failed(process, options, GivingUp::SetsAside, task, &error).await
+        })
+    }
+}
+
+impl<T: Object, S: Status> DeleteWork<T, S> {
+    /// What is left of the object. One that cannot be read any more is deleted as a whole.
+    fn scrubbed(&self, task: &Task) -> Result<Bytes, StepError> {
+        let Some(delete) = &self.core.definition.delete else { return Ok(Bytes::from_static(DELETED)) };
+        let Ok(mut object) = decode::<T>(&task.record) else {
+            tracing::warn!(run_id = %task.record.run_id, "the object cannot be read and is deleted as a whole");
+            return Ok(Bytes::from_static(DELETED));
+        };
+        let called = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| delete(&mut object)));
+        called.map_err(|panic| panicked(&*panic))?;
+        self.core.encode(&object, || format!("run {}", task.record.run_id)).map_err(terminal)
+    }
+
+    fn deletion(&self, task: &Task, object: Bytes) -> Made {
+        let transition = Transition { to: Move::Deleted, object: Some(object) };
+        let stamp = Stamp {
+            attempt: task.event.attempt(),
+            fence: Some(task.fence.clone()),
+            ..Stamp::outside(Actor::Engine)
+        };
+        match self.core.change(&task.record, transition, None, stamp) {
+            Ok(mut change) => {
+                change.effects.push(Effect::Scrub);
+                Made::change(change)
+            }
+            Err(_) => Made::Again,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What all workflows on one backend share: committers, outbox, the poller of due work, waiters.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::acks::Acks;
+use super::commit::{Aftermath, CommitQueue};
+use super::due::{self, DueHints, Takers, TakesDue};
+use super::moved::Moved;
+use super::outbox::{self, Outbox};
+use super::wait;
+use super::waiters::Waiters;
+use crate::adapter::{Backend, BackendError, Clock, DynScheduler, DynStore, DynStreamer, Waking};
+use crate::{Error, OutboxOptions, WorkflowName};
+
+pub(crate) struct Hub {
+    pub(crate) store: Arc<dyn DynStore>,
+    pub(crate) streamer: Arc<dyn DynStreamer>,
+    pub(crate) scheduler: Arc<dyn DynScheduler>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) commits: CommitQueue,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) due: Arc<DueHints>,
+    pub(crate) moved: Arc<Moved>,
+    engines: tokio::sync::Mutex<Engines>,
+    takers: Mutex<Takers>,
+    life: CancellationToken,
+}
+
+/// The engines that run on this hub, and the tasks that serve them all.
+#[derive(Default)]
+struct Engines {
+    names: HashSet<String>,
+    serving: Option<(CancellationToken, TaskTracker)>,
+}
+
+impl Hub {
+    /// The hub of a backend; made by the first that asks.
+    pub(crate) fn of(backend: &Backend) -> Arc<Self> {
+        backend.shared(|| Self::start(backend))
+    }
+
+    fn start(backend: &Backend) -> Arc<Self> {
+        let (store, streamer) = (Arc::clone(backend.store()), Arc::clone(backend.streamer()));
+        let clock = store.clock();
+        let acks = Arc::new(Acks::default());
+        let outbox = Arc::new(Outbox::new(Arc::clone(&store), Arc::clone(&streamer), Arc::clone(&acks)));
+        let (waiters, moved) = (Arc::new(Waiters::default()), Arc::new(Moved::default()));
+        let due = Arc::new(DueHints::new(Arc::clone(&clock)));
+        let aftermath = Aftermath {
+            acks,
+            outbox: Arc::clone(&outbox),
+            waiters: Arc::clone(&waiters),
+            due: Arc::clone(&due),
+            moved: Arc::clone(&moved),
+        };
+        let commits = CommitQueue::start(&store, &aftermath);
+        let hub = Arc::new(Self {
+            store,
+            streamer,
+            scheduler: Arc::clone(backend.scheduler()),
+            clock,
+            commits,
+            outbox,
+            waiters,
+            due,
+            moved,
+            engines: tokio::sync::Mutex::default(),
+            takers: Mutex::default(),
+            life: CancellationToken::new(),
+        });
+        if let Waking::Poll(ceiling) = hub.store.waking() {
+            tokio::spawn(wait::poll(Arc::downgrade(&hub), ceiling, hub.life.clone()));
+        }
+        hub
+    }
+
+    /// Claims the store for an engine of this process, and starts what serves all engines if it is the first.
+    pub(crate) async fn enter(
+        self: &Arc<Self>,
+        name: &WorkflowName,
+        options: OutboxOptions,
+    ) -> Result<(), Error> {
+        let mut engines = self.engines.lock().await;
+        let normal = name.as_str().to_lowercase().replace(' ', "_");
+        if engines.names.contains(&normal) {
+            let reason = "a workflow whose topics and roles have the same names runs on this backend already";
+            return Err(Error::CannotRun { workflow: name.clone(), reason: reason.to_owned() });
+        }
+        if engines.serving.is_none() {
+            self.store.start_engine().await?;
+            engines.serving = Some(self.serve(options));
+        }
+        engines.names.insert(normal);
+        Ok(())
+    }
+
+    fn serve(self: &Arc<Self>, options: OutboxOptions) -> (CancellationToken, TaskTracker) {
+        let (scope, tasks) = (CancellationToken::new(), TaskTracker::new());
+        if options.enabled {
+            tasks.spawn(outbox::relay(Arc::clone(self), options, scope.clone()));
+            tasks.spawn(outbox::collect_settled(Arc::clone(self), scope.clone()));
+        }
+        tasks.spawn(due::poll_due(Arc::clone(self), scope.clone()));
+        tasks.close();
+        (scope, tasks)
+    }
+
+    /// An engine has ended; the last one gives the store back.
+    pub(crate) async fn leave(&self, name: &WorkflowName) {
+        let mut engines = self.engines.lock().await;
+        engines.names.remove(&name.as_str().to_lowercase().replace(' ', "_"));
+        self.outbox.close_for(name.as_str());
+        self.lock_takers().remove(name);
+        if engines.names.is_empty()
+            && let Some((scope, tasks)) = engines.serving.take()
+        {
+            scope.cancel();
+            tasks.wait().await;
+            self.outbox.close().await;
+            self.flush().await;
+            self.store.stop_engine().await;
+        }
+    }
+
+    /// Deletes what is settled, so that the next start does not read it again.
+    async fn flush(&self) {
+        if let Err(error) = self.commits.commit(Vec::new()).await {
+            tracing::debug!(error = %error, "settled outbox rows could not be deleted at the end");
+        }
+    }
+
+    /// Gives a workflow its due work, and publishes its rows.
+    pub(crate) fn register(&self, name: &WorkflowName, taker: Weak<dyn TakesDue>) {
+        self.lock_takers().insert(name.clone(), taker);
+        self.outbox.open_for(name.as_str().into());
+        self.due.dealt_with();
+    }
+
+    pub(crate) fn takers(&self) -> Takers {
+        self.lock_takers().iter().map(|(name, taker)| (name.clone(), Weak::clone(taker))).collect()
+    }
+
+    fn lock_takers(&self) -> std::sync::MutexGuard<'_, HashMap<WorkflowName, Weak<dyn TakesDue>>> {
+        self.takers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An error of the store, as one of a call.
+    pub(crate) async fn commit_one(
+        &self,
+        change: crate::adapter::Change,
+    ) -> Result<crate::adapter::Outcome, BackendError> {
+        self.commits.commit_one(change).await
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.life.cancel();
+    }
+}

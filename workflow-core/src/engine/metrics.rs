@@ -1,0 +1,213 @@
+//! What an engine counts and measures, for one workflow.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::{RunState, Skip};
+
+/// What a process of a workflow is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessState {
+    /// It has not begun.
+    Unknown,
+    /// It has ended.
+    Shutdown,
+    /// It owns its role and works.
+    Running,
+    /// It waits for its role.
+    Idle,
+}
+
+impl ProcessState {
+    const ALL: [ProcessState; 4] =
+        [ProcessState::Unknown, ProcessState::Shutdown, ProcessState::Running, ProcessState::Idle];
+}
+
+/// The upper bounds of the latency histogram, in seconds.
+pub const LATENCY_BOUNDS_SECONDS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// The instruments of one workflow on one engine; cheap to clone. Names are those of existing dashboards.
+#[derive(Clone, Default)]
+pub struct Metrics(Arc<Instruments>);
+
+#[derive(Default)]
+struct Instruments {
+    processes: RwLock<BTreeMap<Arc<str>, Arc<ProcessMetrics>>>,
+    run_state_changes: [[AtomicU64; RunState::ALL.len()]; RunState::ALL.len()],
+    conflicts: AtomicU64,
+    reconciled: AtomicU64,
+    dead_letters: AtomicU64,
+    retries: AtomicU64,
+}
+
+/// One measured value with its labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The metric's name.
+    pub name: &'static str,
+    /// The labels, without that of the workflow.
+    pub labels: Vec<(&'static str, String)>,
+    /// The value.
+    pub value: f64,
+}
+
+impl Metrics {
+    /// Everything that was counted and measured so far.
+    ///
+    /// ```
+    /// use workflow_core::Metrics;
+    /// assert!(Metrics::default().samples().is_empty());
+    /// ```
+    pub fn samples(&self) -> Vec<Sample> {
+        let mut samples = Vec::new();
+        for (name, process) in self.0.processes.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            process.samples(name, &mut samples);
+        }
+        for (from, row) in RunState::ALL.iter().zip(&self.0.run_state_changes) {
+            for (to, count) in
+                RunState::ALL.iter().zip(row).filter(|(_, count)| count.load(Ordering::Relaxed) > 0)
+            {
+                let labels = vec![
+                    ("previous_run_state", from.name().to_owned()),
+                    ("current_run_state", to.name().to_owned()),
+                ];
+                let value = count.load(Ordering::Relaxed) as f64;
+                samples.push(Sample { name: "workflow_run_state_changes", labels, value });
+            }
+        }
+        let totals = [
+            ("workflow_commit_conflicts", &self.0.conflicts),
+            ("workflow_reconciled_runs", &self.0.reconciled),
+            ("workflow_dead_letters", &self.0.dead_letters),
+            ("workflow_retries_scheduled", &self.0.retries),
+        ];
+        for (name, count) in totals.into_iter().filter(|(_, count)| count.load(Ordering::Relaxed) > 0) {
+            samples.push(Sample { name, labels: Vec::new(), value: count.load(Ordering::Relaxed) as f64 });
+        }
+        samples
+    }
+
+    /// What each process is doing, by name.
+    pub fn states(&self) -> BTreeMap<String, ProcessState> {
+        let processes = self.0.processes.read().unwrap_or_else(PoisonError::into_inner);
+        processes.iter().map(|(name, process)| (name.to_string(), process.state())).collect()
+    }
+
+    pub(crate) fn process(&self, name: &Arc<str>, lag_alert: Duration) -> Arc<ProcessMetrics> {
+        let mut processes = self.0.processes.write().unwrap_or_else(PoisonError::into_inner);
+        let process =
+            processes.entry(Arc::clone(name)).or_insert_with(|| Arc::new(ProcessMetrics::new(lag_alert)));
+        Arc::clone(process)
+    }
+
+    pub(crate) fn run_state_changed(&self, from: RunState, to: RunState) {
+        if from != to {
+            let at = |state: RunState| state.code().unsigned_abs() as usize;
+            self.0.run_state_changes[at(from)][at(to)].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn conflict(&self) {
+        self.0.conflicts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn reconciled(&self, runs: usize) {
+        self.0.reconciled.fetch_add(runs as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn dead_letter(&self) {
+        self.0.dead_letters.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retry_scheduled(&self) {
+        self.0.retries.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.samples()).finish()
+    }
+}
+
+/// The instruments of one process.
+pub(crate) struct ProcessMetrics {
+    state: AtomicU8,
+    lag_millis: AtomicI64,
+    lag_alert: Duration,
+    latency: [AtomicU64; LATENCY_BOUNDS_SECONDS.len() + 1],
+    latency_nanos: AtomicU64,
+    errors: AtomicU64,
+    skipped: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl ProcessMetrics {
+    fn new(lag_alert: Duration) -> Self {
+        Self {
+            state: AtomicU8::new(0),
+            lag_millis: AtomicI64::new(0),
+            lag_alert,
+            latency: Default::default(),
+            latency_nanos: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            skipped: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn set_state(&self, state: ProcessState) {
+        let at = ProcessState::ALL.iter().position(|each| *each == state).unwrap_or_default();
+        self.state.store(u8::try_from(at).unwrap_or_default(), Ordering::Relaxed);
+    }
+
+    fn state(&self) -> ProcessState {
+        ProcessState::ALL[usize::from(self.state.load(Ordering::Relaxed))]
+    }
+
+    pub(crate) fn lag(&self, lag: Duration) {
+        self.lag_millis.store(i64::try_from(lag.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn took(&self, duration: Duration) {
+        let seconds = duration.as_secs_f64();
+        let at = LATENCY_BOUNDS_SECONDS.iter().position(|bound| seconds <= *bound);
+        self.latency[at.unwrap_or(LATENCY_BOUNDS_SECONDS.len())].fetch_add(1, Ordering::Relaxed);
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.latency_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    pub(crate) fn error(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn skipped(&self, reason: Skip) {
+        *self.skipped.lock().unwrap_or_else(PoisonError::into_inner).entry(reason.as_str()).or_default() += 1;
+    }
+
+    fn samples(&self, process: &str, samples: &mut Vec<Sample>) {
+        let label = || ("process_name", process.to_owned());
+        let mut put = |name, labels, value| samples.push(Sample { name, labels, value });
+        let lag = self.lag_millis.load(Ordering::Relaxed) as f64 / 1000.0;
+        put("workflow_process_lag_seconds", vec![label()], lag);
+        let alert = f64::from(u8::from(lag > self.lag_alert.as_secs_f64()));
+        put("workflow_process_lag_alert", vec![label()], alert);
+        let state = f64::from(self.state.load(Ordering::Relaxed));
+        put("workflow_process_states", vec![label()], state);
+        put("workflow_process_error_count", vec![label()], self.errors.load(Ordering::Relaxed) as f64);
+        for (reason, count) in self.skipped.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let labels = vec![label(), ("reason", (*reason).to_owned())];
+            put("workflow_process_skipped_events_count", labels, *count as f64);
+        }
+        let mut total = 0;
+        for (at, count) in self.latency.iter().enumerate() {
+            total += count.load(Ordering::Relaxed);
+            let bound = LATENCY_BOUNDS_SECONDS.get(at).map_or("+Inf".to_owned(), ToString::to_string);
+            put("workflow_process_latency_seconds_bucket", vec![label(), ("le", bound)], total as f64);
+        }
+        let sum = self.latency_nanos.load(Ordering::Relaxed) as f64 / 1e9;
+        put("workflow_process_latency_seconds_sum", vec![label()], sum);
+        put("workflow_process_latency_seconds_count", vec![label()], total as f64);
+    }
+}

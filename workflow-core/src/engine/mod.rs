@@ -1,0 +1,51 @@
+//! How a workflow runs: calls, processes, and the one write path under both.
+
+mod acks;
+mod api;
+mod attempt;
+mod callback;
+mod client;
+mod commit;
+mod connectors;
+mod core;
+mod due;
+mod due_work;
+mod failure;
+mod hook;
+mod hub;
+mod inbox;
+mod inserter;
+mod intake;
+mod metrics;
+mod moved;
+mod moves;
+mod operate;
+mod outbox;
+mod plan;
+mod reconciler;
+mod role;
+mod running;
+mod schedules;
+mod start;
+mod step;
+mod stored_run;
+mod timeout;
+mod trigger;
+mod wait;
+mod waiters;
+mod work;
+
+use std::time::Duration;
+
+pub use self::client::{CallbackCall, Client};
+pub use self::core::Object;
+pub use self::metrics::{LATENCY_BOUNDS_SECONDS, Metrics, ProcessState, Sample};
+pub use self::running::{Running, Shutdown};
+pub use self::stored_run::{RunPage, StoredRun};
+pub use self::trigger::Trigger;
+pub use self::wait::{Awaited, Wait};
+
+/// Sleeps, or waits for ever if there is no end to the sleep.
+async fn sleep_at_most(clock: &dyn crate::adapter::Clock, duration: Duration) {
+    if duration == Duration::MAX { std::future::pending().await } else { clock.sleep(duration).await }
+}

@@ -1,0 +1,267 @@
+//! The relay inside the process: stored events go to the stream, and their rows go once they are settled.
+//!
+//! A committer publishes what it has just stored by itself. What it could not publish, what another process stored, and
+//! what was there before the start is read from the table. Both go through one gate, so that a run's events keep their
+//! order; an event that goes through twice is known to the stream, or judged by its version.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify};
+use tokio_util::sync::CancellationToken;
+
+use super::acks::Acks;
+use super::hub::Hub;
+use crate::adapter::{
+    BackendError, Change, DeadLetter, DynStore, DynStreamer, Effect, Expect, Publication, SendOutcome,
+    StoredOutboxRow, Waking,
+};
+use crate::{EventId, OutboxOptions, RunId, Timestamp};
+
+/// How the committers' events reach the stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    /// No engine runs here: the rows stay for the process that has one.
+    Closed,
+    /// Straight away.
+    Direct,
+    /// By the table, because something is in it that must go first.
+    Table,
+}
+
+pub(crate) struct Outbox {
+    store: Arc<dyn DynStore>,
+    streamer: Arc<dyn DynStreamer>,
+    acks: Arc<Acks>,
+    gate: Mutex<Gate>,
+    wake: Notify,
+    /// How often the table was asked to be read; until a pass that began after it has ended, nothing goes past it.
+    table_wanted: AtomicU64,
+    table_read: AtomicU64,
+    /// The workflows that are run here; rows of others are left to those who run them.
+    workflows: RwLock<HashSet<Arc<str>>>,
+    /// How old the oldest row of the last page was, in milliseconds.
+    pub(crate) lag_millis: AtomicU64,
+}
+
+/// How a pass over the table ended.
+enum Passed {
+    /// At the end of it.
+    All,
+    /// Before, because the stream is full.
+    Full,
+}
+
+impl Outbox {
+    pub(crate) fn new(store: Arc<dyn DynStore>, streamer: Arc<dyn DynStreamer>, acks: Arc<Acks>) -> Self {
+        Self {
+            store,
+            streamer,
+            acks,
+            gate: Mutex::new(Gate::Closed),
+            wake: Notify::new(),
+            table_wanted: AtomicU64::new(0),
+            table_read: AtomicU64::new(0),
+            workflows: RwLock::default(),
+            lag_millis: AtomicU64::new(0),
+        }
+    }
+
+    /// From now on, rows of this workflow are published, those that are in the table already first.
+    pub(crate) fn open_for(&self, workflow: Arc<str>) {
+        self.workflows.write().unwrap_or_else(PoisonError::into_inner).insert(workflow);
+        self.read_table();
+    }
+
+    /// Rows of this workflow are left in the table from now on.
+    pub(crate) fn close_for(&self, workflow: &str) {
+        self.workflows.write().unwrap_or_else(PoisonError::into_inner).remove(workflow);
+    }
+
+    /// Has the table read before anything else is published.
+    pub(crate) fn read_table(&self) {
+        self.table_wanted.fetch_add(1, Ordering::AcqRel);
+        self.wake.notify_one();
+    }
+
+    /// Publishes what has just been stored, unless it has to wait its turn in the table.
+    pub(crate) async fn publish(&self, mut publications: Vec<Publication>) {
+        if publications.is_empty() {
+            return;
+        }
+        let mut gate = self.gate.lock().await;
+        let table_first =
+            self.table_read.load(Ordering::Acquire) != self.table_wanted.load(Ordering::Acquire);
+        if *gate != Gate::Direct || table_first {
+            return;
+        }
+        {
+            let workflows = self.workflows.read().unwrap_or_else(PoisonError::into_inner);
+            publications.retain(|each| workflows.contains(each.event.workflow_name.as_str()));
+        }
+        if matches!(self.send(publications).await, Err(_) | Ok(Passed::Full)) {
+            *gate = Gate::Table;
+            self.wake.notify_one();
+        }
+    }
+
+    async fn send(&self, publications: Vec<Publication>) -> Result<Passed, BackendError> {
+        if publications.is_empty() {
+            return Ok(Passed::All);
+        }
+        tracing::trace!(events = publications.len(), "publish");
+        let rows: Vec<EventId> = publications.iter().map(|each| each.row).collect();
+        let outcomes = self.streamer.send(publications).await?;
+        let durable = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == SendOutcome::Durable);
+        let durable: Vec<EventId> = durable.map(|(row, _)| *row).collect();
+        if !durable.is_empty() {
+            self.acks.push(durable);
+        }
+        Ok(if outcomes.contains(&SendOutcome::Full) { Passed::Full } else { Passed::All })
+    }
+
+    /// Publishes what is in the table, from the head to the end.
+    ///
+    /// The gate is held meanwhile: when the end is reached, nothing that was stored is unpublished.
+    async fn pass(&self, batch: usize) -> Result<(Passed, Vec<StoredOutboxRow>), BackendError> {
+        let mut gate = self.gate.lock().await;
+        if *gate == Gate::Closed {
+            *gate = Gate::Table;
+        }
+        let wanted = self.table_wanted.load(Ordering::Acquire);
+        let mut unreadable = Vec::new();
+        let mut after: Option<Arc<str>> = None;
+        let now = self.store.clock().now();
+        loop {
+            let page = self.store.outbox(after.as_deref(), batch).await?;
+            let Some(last) = page.rows.last() else { break };
+            if after.is_none() {
+                self.note_lag(&page.rows, now);
+            }
+            after = Some(Arc::clone(&last.id));
+            let mut rows = page.rows;
+            self.acks.without_leaving(&mut rows, |row| super::commit::row_id(&row.id));
+            let publications = self.readable(rows, now, &mut unreadable);
+            if let Passed::Full = self.send(publications).await? {
+                *gate = Gate::Table;
+                return Ok((Passed::Full, unreadable));
+            }
+            if !page.more {
+                break;
+            }
+        }
+        self.table_read.store(wanted, Ordering::Release);
+        *gate = Gate::Direct;
+        Ok((Passed::All, unreadable))
+    }
+
+    fn readable(
+        &self,
+        rows: Vec<StoredOutboxRow>,
+        now: Timestamp,
+        unreadable: &mut Vec<StoredOutboxRow>,
+    ) -> Vec<Publication> {
+        let workflows = self.workflows.read().unwrap_or_else(PoisonError::into_inner);
+        let mut publications = Vec::with_capacity(rows.len());
+        for row in rows.into_iter().filter(|row| workflows.contains(&*row.workflow_name)) {
+            match &row.event {
+                Ok((id, event)) => publications.push(Publication {
+                    row: *id,
+                    event: Arc::clone(event),
+                    record: None,
+                    at: row.created_at.min(now),
+                }),
+                Err(_) => unreadable.push(row),
+            }
+        }
+        publications
+    }
+
+    fn note_lag(&self, rows: &[StoredOutboxRow], now: Timestamp) {
+        let age = rows.first().map_or(Duration::ZERO, |row| now.since(row.created_at));
+        self.lag_millis.store(u64::try_from(age.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// No engine runs here any more.
+    pub(crate) async fn close(&self) {
+        *self.gate.lock().await = Gate::Closed;
+    }
+}
+
+/// Reads the table when it is woken, and as often as the store says that others may write to it.
+pub(crate) async fn relay(hub: Arc<Hub>, options: OutboxOptions, scope: CancellationToken) {
+    let ceiling = match hub.store.waking() {
+        Waking::Poll(ceiling) => ceiling,
+        Waking::Never => Duration::MAX,
+    };
+    loop {
+        let outbox = &hub.outbox;
+        let passed = tokio::select! {
+            passed = outbox.pass(options.batch) => passed,
+            () = scope.cancelled() => return,
+        };
+        let wait = async {
+            match passed {
+                Ok((passed, unreadable)) => {
+                    set_aside(&hub, unreadable).await;
+                    match passed {
+                        Passed::Full => hub.streamer.ready().await,
+                        Passed::All => tokio::select! {
+                            () = outbox.wake.notified() => {}
+                            () = super::sleep_at_most(&*hub.clock, ceiling) => {}
+                        },
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error, "the outbox cannot be read or published");
+                    hub.clock.sleep(options.error_back_off).await;
+                }
+            }
+        };
+        tokio::select! {
+            () = wait => {}
+            () = scope.cancelled() => return,
+        }
+    }
+}
+
+/// Names the rows that can go.
+pub(crate) async fn collect_settled(hub: Arc<Hub>, scope: CancellationToken) {
+    loop {
+        tokio::select! {
+            settled = hub.streamer.settled() => hub.outbox.acks.push(settled),
+            () = scope.cancelled() => return,
+        }
+    }
+}
+
+/// Rows that cannot be read go to the dead letters, with the reason, so that the rest go on.
+async fn set_aside(hub: &Hub, unreadable: Vec<StoredOutboxRow>) {
+    let changes: Vec<Change> = unreadable.into_iter().filter_map(dead_letter).collect();
+    if changes.is_empty() {
+        return;
+    }
+    tracing::error!(rows = changes.len(), "outbox rows cannot be read and are set aside as dead letters");
+    if let Err(error) = hub.commits.commit(changes).await {
+        tracing::warn!(error = %error, "they could not be set aside yet");
+    }
+}
+
+fn dead_letter(row: StoredOutboxRow) -> Option<Change> {
+    let (reason, data) = row.event.err()?;
+    let mut change = Change::new(RunId::from_uuid(uuid::Uuid::nil()), Expect::Nothing);
+    change.effects.push(Effect::PutDeadLetter(DeadLetter {
+        id: Arc::clone(&row.id),
+        workflow_name: row.workflow_name,
+        run_id: None,
+        version: None,
+        process: "outbox".into(),
+        reason,
+        data,
+        created_at: row.created_at,
+    }));
+    change.effects.push(Effect::DeleteOutbox(row.id.to_string()));
+    Some(change)
+}

@@ -1,0 +1,81 @@
+//! The process that finds runs which nothing drives, and sends their event again.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::core::{Core, Object};
+use super::role::Process;
+use crate::adapter::{BackendError, BoxFuture, Change, Cursor, Fence, Outcome};
+use crate::{Event, Record, RunState, Status};
+
+/// How many live runs one slice looks at.
+const SLICE: usize = 500;
+
+pub(crate) struct ReconcileProcess<T, S> {
+    pub(crate) core: Arc<Core<T, S>>,
+}
+
+impl<T: Object, S: Status> Process for ReconcileProcess<T, S> {
+    fn run<'a>(
+        &'a mut self,
+        scope: CancellationToken,
+        fence: Fence,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        Box::pin(async move {
+            loop {
+                tokio::select! {
+                    () = self.core.hub.clock.sleep(self.core.definition.reconcile.every) => {}
+                    () = scope.cancelled() => return Ok(()),
+                }
+                tokio::select! {
+                    walked = self.walk(&fence) => walked?,
+                    () = scope.cancelled() => return Ok(()),
+                }
+            }
+        })
+    }
+}
+
+impl<T: Object, S: Status> ReconcileProcess<T, S> {
+    async fn walk(&self, fence: &Fence) -> Result<(), BackendError> {
+        let mut after: Option<Cursor> = None;
+        loop {
+            let untouched_for = self.core.definition.reconcile.untouched_for;
+            let name = &self.core.definition.name;
+            let (records, next) = self.core.hub.store.driverless(name, untouched_for, after, SLICE).await?;
+            self.drive(&records, fence).await?;
+            match next {
+                Some(cursor) => after = Some(cursor),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn drive(&self, records: &[Arc<Record>], fence: &Fence) -> Result<(), BackendError> {
+        let mut changes: Vec<Change> = records.iter().filter_map(|record| self.event_again(record)).collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        for change in &mut changes {
+            change.fence = Some(fence.clone());
+        }
+        let outcomes = self.core.hub.commits.commit(changes).await?;
+        let sent = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Stored(_))).count();
+        self.core.metrics.reconciled(sent);
+        tracing::warn!(workflow = %self.core.definition.name, runs = sent, "runs that nothing drove get their event again");
+        Ok(())
+    }
+
+    /// The event of a run that somebody should be working on. A run that waits for a callback needs none.
+    fn event_again(&self, record: &Record) -> Option<Change> {
+        let plan = self.core.plan.status(record.status)?;
+        let live = matches!(record.run_state, RunState::Initiated | RunState::Running);
+        if !plan.has_step || !live {
+            return None;
+        }
+        let topic = self.core.plan.topic(&record.workflow_name, record.run_state, record.status);
+        let event = Event::of_record(record, topic);
+        Some(self.core.emit_again(record.run_id, record.version, &event, &[]))
+    }
+}

@@ -1,0 +1,365 @@
+//! Starting a workflow's processes.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::client::Client;
+use super::connectors::ConnectorProcess;
+use super::core::{Core, Object};
+use super::due_work::{DueWork, Owned};
+use super::hook::{DeleteWork, HookWork};
+use super::inbox::InboxWork;
+use super::inserter::InserterWork;
+use super::intake::Intake;
+use super::metrics::ProcessMetrics;
+use super::plan::process_name;
+use super::reconciler::ReconcileProcess;
+use super::role::{Process, supervise};
+use super::running::{Life, Running};
+use super::schedules::ScheduleProcess;
+use super::step::StepWork;
+use super::work::Work;
+use crate::adapter::{Backend, BackendError, BoxFuture, Fence, RoleClaim, StartAt};
+use crate::definition::{ProcessOptions, SchedulePart};
+use crate::{Error, GroupName, RoleName, Shard, Status, StatusCode, Topic, Workflow};
+
+impl<T: Object, S: Status> Workflow<T, S> {
+    /// Runs the workflow's processes in this process, on a backend. Whatever was in flight when the last process ended
+    /// goes on.
+    ///
+    /// # Errors
+    /// [`Error::CannotRun`] if a process has more shards than its topic has partitions, or the workflow runs here
+    /// already; a backend error of kind `AlreadyRunning` if another process runs on the same store; and what the
+    /// adapters say.
+    pub async fn run(&self, backend: impl Into<Backend>) -> Result<Running<T, S>, Error> {
+        let core = Core::new(Arc::clone(self.definition()), backend.into());
+        core.hub.enter(&core.definition.name, core.definition.outbox).await?;
+        let starter = Starter::new(core);
+        match starter.start().await {
+            Ok(()) => Ok(Running::new(starter.life())),
+            Err(error) => {
+                starter.intake.cancel();
+                starter.core.hub.leave(&starter.core.definition.name).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The workflow on a backend, without its processes: for triggers, callbacks and reads where another process runs
+    /// it.
+    ///
+    /// # Errors
+    /// None today; a backend may have to be asked.
+    pub async fn connect(&self, backend: impl Into<Backend>) -> Result<Client<T, S>, Error> {
+        Ok(Client::new(Core::new(Arc::clone(self.definition()), backend.into())))
+    }
+}
+
+/// What it takes to start a process of a workflow.
+pub(crate) struct Starter<T: Object, S: Status> {
+    core: Arc<Core<T, S>>,
+    intake: CancellationToken,
+    aborts: CancellationToken,
+    tasks: TaskTracker,
+    due: Arc<DueWork<T, S>>,
+}
+
+impl<T: Object, S: Status> Starter<T, S> {
+    fn new(core: Arc<Core<T, S>>) -> Self {
+        let tasks = TaskTracker::new();
+        let due = DueWork::new(Arc::clone(&core), tasks.clone());
+        Self { core, intake: CancellationToken::new(), aborts: CancellationToken::new(), tasks, due }
+    }
+
+    /// To start more of a workflow that runs.
+    pub(crate) fn of(life: &Life<T, S>) -> Self {
+        Self {
+            core: Arc::clone(life.client.core()),
+            intake: life.intake.clone(),
+            aborts: life.aborts.clone(),
+            tasks: life.tasks.clone(),
+            due: Arc::clone(&life.due),
+        }
+    }
+
+    fn life(self) -> Life<T, S> {
+        Life {
+            client: Client::new(self.core),
+            intake: self.intake,
+            tasks: self.tasks,
+            aborts: self.aborts,
+            due: self.due,
+        }
+    }
+
+    /// Opens every consumer before anything is published, so that no event finds its topic without a reader.
+    async fn start(&self) -> Result<(), Error> {
+        self.steps().await?;
+        self.hooks().await?;
+        self.status_helpers().await?;
+        self.connectors();
+        for part in &self.core.definition.schedules {
+            self.schedule(Arc::clone(part));
+        }
+        let group = GroupName::of_reconciler(&self.core.definition.name);
+        let metrics = self.metrics(&group, &ProcessOptions::default());
+        self.spawn(
+            &group,
+            Shard::WHOLE,
+            group.single_role(),
+            metrics,
+            ReconcileProcess { core: Arc::clone(&self.core) },
+        );
+        let taker: Arc<dyn super::due::TakesDue> = Arc::clone(&self.due) as _;
+        self.core.hub.register(&self.core.definition.name, Arc::downgrade(&taker));
+        Ok(())
+    }
+
+    async fn steps(&self) -> Result<(), Error> {
+        for (at, part) in self.core.definition.steps.iter().enumerate() {
+            let group = GroupName::of_step(&self.core.definition.name, part.from.code());
+            let topic = Topic::of_status(&self.core.definition.name, part.from.code());
+            let metrics = self.metrics(&group, &part.options);
+            let work = StepWork {
+                core: Arc::clone(&self.core),
+                part: at,
+                process: process_name(&group),
+                metrics: Arc::clone(&metrics),
+            };
+            self.consumer(&group, &topic, &part.options, Arc::new(work), metrics, Roles::Sharded).await?;
+        }
+        Ok(())
+    }
+
+    async fn hooks(&self) -> Result<(), Error> {
+        let name = &self.core.definition.name;
+        for (at, part) in self.core.definition.hooks.iter().enumerate() {
+            let group = GroupName::of_hook(name, part.run_state);
+            let metrics = self.metrics(&group, &part.options);
+            let (core, process) = (Arc::clone(&self.core), process_name(&group));
+            let work = HookWork { core, part: at, process, metrics: Arc::clone(&metrics) };
+            self.consumer(
+                &group,
+                &self.core.plan.run_state_changes,
+                &part.options,
+                Arc::new(work),
+                metrics,
+                Roles::Single,
+            )
+            .await?;
+        }
+        let group = GroupName::of_deletions(name);
+        let options = &self.core.definition.delete_options;
+        let metrics = self.metrics(&group, options);
+        let work = DeleteWork { core: Arc::clone(&self.core), metrics: Arc::clone(&metrics) };
+        self.consumer(&group, &self.core.plan.deletions, options, Arc::new(work), metrics, Roles::Single)
+            .await
+    }
+
+    /// The timeouts, timer inserters and inboxes of statuses.
+    async fn status_helpers(&self) -> Result<(), Error> {
+        let name = &self.core.definition.name;
+        for status in S::ALL.iter().map(|status| status.code()) {
+            let Some(plan) = self.core.plan.status(status) else { continue };
+            let options = self.core.definition.timeouts_of(status).next().map(|part| part.options.clone());
+            if let Some(options) = &options {
+                self.timeouts(status, options);
+                let group = GroupName::of_timeout_inserter(name, status);
+                let metrics = self.metrics(&group, options);
+                let work = InserterWork {
+                    core: Arc::clone(&self.core),
+                    process: process_name(&group),
+                    options: options.clone(),
+                    metrics: Arc::clone(&metrics),
+                };
+                self.consumer(&group, &plan.topic, options, Arc::new(work), metrics, Roles::Single).await?;
+            }
+            if plan.has_inbox {
+                let group = GroupName::of_inbox(name, status);
+                let options = ProcessOptions::default();
+                let metrics = self.metrics(&group, &options);
+                let work = InboxWork {
+                    core: Arc::clone(&self.core),
+                    process: process_name(&group),
+                    options: options.clone(),
+                    metrics: Arc::clone(&metrics),
+                };
+                self.consumer(&group, &plan.topic, &options, Arc::new(work), metrics, Roles::Single).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn timeouts(&self, status: StatusCode, options: &ProcessOptions) {
+        let group = GroupName::of_timeouts(&self.core.definition.name, status);
+        let metrics = self.metrics(&group, options);
+        let process = TimeoutRole {
+            due: Arc::clone(&self.due),
+            status,
+            process: process_name(&group),
+            metrics: Arc::clone(&metrics),
+            room: Arc::new(Semaphore::new(options.in_flight)),
+        };
+        self.spawn(&group, Shard::WHOLE, group.single_role(), metrics, process);
+    }
+
+    fn connectors(&self) {
+        for (at, part) in self.core.definition.connectors.iter().enumerate() {
+            let group = GroupName::of_connector(&part.name, &self.core.definition.name);
+            for shard in Shard::all(part.options.shards) {
+                let metrics = self.role_metrics(&group.role(shard), &part.options);
+                let process = ConnectorProcess {
+                    core: Arc::clone(&self.core),
+                    part: at,
+                    api: super::api::api_of(&self.core),
+                    group: group.clone(),
+                    shard,
+                    metrics: Arc::clone(&metrics),
+                };
+                self.spawn(&group, shard, group.role(shard), metrics, process);
+            }
+        }
+    }
+
+    pub(crate) fn schedule(&self, part: Arc<SchedulePart<T, S>>) {
+        let name = &self.core.definition.name;
+        let group = GroupName::of_schedule(name, &part.foreign_id, part.spec.as_str());
+        let metrics = self.metrics(&group, &ProcessOptions::default());
+        let process = ScheduleProcess { core: Arc::clone(&self.core), part, metrics: Arc::clone(&metrics) };
+        self.spawn(&group, Shard::WHOLE, group.single_role(), metrics, process);
+    }
+
+    /// One consumer a shard, each with its share of the topic's partitions.
+    async fn consumer(
+        &self,
+        group: &GroupName,
+        topic: &Topic,
+        options: &ProcessOptions,
+        work: Arc<dyn Work>,
+        metrics: Arc<ProcessMetrics>,
+        roles: Roles,
+    ) -> Result<(), Error> {
+        let streamer = &self.core.hub.streamer;
+        let partitions = streamer.partitions(topic).await?.get();
+        let shards = roles.shards(options);
+        if shards.get() > partitions {
+            return Err(Error::CannotRun {
+                workflow: self.core.definition.name.clone(),
+                reason: format!(
+                    "{group} has {} shards, but topic {topic} has {partitions} partitions: use at most so many shards",
+                    shards
+                ),
+            });
+        }
+        for shard in Shard::all(shards) {
+            let receiver = streamer.open(topic, group, StartAt::Earliest).await?;
+            let intake = Intake {
+                hub: Arc::clone(&self.core.hub),
+                work: Arc::clone(&work),
+                options: options.clone(),
+                process: group.as_str().into(),
+                workflow: self.core.definition.name.clone(),
+                metrics: Arc::clone(&metrics),
+                totals: self.core.metrics.clone(),
+                partitions: (0..partitions).filter(|partition| shard.has_partition(*partition)).collect(),
+                receiver,
+            };
+            self.spawn(group, shard, roles.role(group, shard), Arc::clone(&metrics), intake);
+        }
+        Ok(())
+    }
+
+    fn metrics(&self, group: &GroupName, options: &ProcessOptions) -> Arc<ProcessMetrics> {
+        self.core.metrics.process(&group.as_str().into(), options.lag_alert + options.consume_lag)
+    }
+
+    fn role_metrics(&self, role: &RoleName, options: &ProcessOptions) -> Arc<ProcessMetrics> {
+        self.core.metrics.process(&role.as_str().into(), options.lag_alert + options.consume_lag)
+    }
+
+    fn spawn(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        role: RoleName,
+        metrics: Arc<ProcessMetrics>,
+        process: impl Process,
+    ) {
+        let claim = RoleClaim { group: group.clone(), role, shard };
+        let supervised = supervise(Arc::clone(&self.core.hub), claim, metrics, process, self.intake.clone());
+        let aborts = self.aborts.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = supervised => {}
+                () = aborts.cancelled() => {}
+            }
+        });
+    }
+}
+
+/// How a consumer's roles are called: steps have one a shard, everything else has one.
+#[derive(Clone, Copy)]
+enum Roles {
+    Sharded,
+    Single,
+}
+
+impl Roles {
+    fn shards(self, options: &ProcessOptions) -> NonZeroU32 {
+        match self {
+            Roles::Sharded => options.shards,
+            Roles::Single => NonZeroU32::MIN,
+        }
+    }
+
+    fn role(self, group: &GroupName, shard: Shard) -> RoleName {
+        match self {
+            Roles::Sharded => group.role(shard),
+            Roles::Single => group.single_role(),
+        }
+    }
+}
+
+impl Process for Intake {
+    fn run<'a>(
+        &'a mut self,
+        scope: CancellationToken,
+        fence: Fence,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        Box::pin(Intake::run(self, scope, fence))
+    }
+}
+
+/// The role of a status's timeouts: while it is owned, due timers are fired here.
+struct TimeoutRole<T: Object, S: Status> {
+    due: Arc<DueWork<T, S>>,
+    status: StatusCode,
+    process: crate::ProcessName,
+    metrics: Arc<ProcessMetrics>,
+    room: Arc<Semaphore>,
+}
+
+impl<T: Object, S: Status> Process for TimeoutRole<T, S> {
+    fn run<'a>(
+        &'a mut self,
+        scope: CancellationToken,
+        fence: Fence,
+    ) -> BoxFuture<'a, Result<(), BackendError>> {
+        Box::pin(async move {
+            let owned = Owned {
+                fence,
+                process: self.process.clone(),
+                metrics: Arc::clone(&self.metrics),
+                room: Arc::clone(&self.room),
+            };
+            self.due.own(self.status, Some(owned));
+            scope.cancelled().await;
+            self.due.own(self.status, None);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,224 @@
+//! Due timers: each moves its own run, by its own function, or is put away.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::attempt::{Limits, Stopped, guarded};
+use super::core::Object;
+use super::due_work::{DueWork, Owned};
+use super::failure::{GivingUp, shorten};
+use super::moves::Stamp;
+use super::work::{Made, Task};
+use crate::adapter::{
+    Change, DeadLetter, DueTimer, Effect, Expect, Outcome, RetryKey, RetryRow, TimerKey, TimerRow,
+};
+use crate::definition::TimeoutPart;
+use crate::{
+    Actor, Error, Event, Next, Record, Run, RunState, Status, StepError, Transition, header, retryable,
+    terminal,
+};
+
+/// The header by which the retry row of a timeout knows its timer.
+const TIMER: &str = "timer";
+/// The header that keeps the version with which the status was entered.
+const ENTERED: &str = "timer_entered";
+
+/// How a timeout's function ended.
+enum Called<T, S> {
+    Next(Run<T, S>, Next<S>),
+    Failed(StepError),
+    Stopped,
+}
+
+impl<T: Object, S: Status> DueWork<T, S> {
+    /// Deals with a due timer, given the present state of its run.
+    pub(crate) async fn fire(&self, due: DueTimer, owned: &Owned, attempt: u32) {
+        let DueTimer { timer, record } = due;
+        let Some(record) = record else { return self.cancel(&timer, None, owned).await };
+        if record.run_state.is_finished() || record.status != timer.status {
+            return self.cancel(&timer, Some(&record), owned).await;
+        }
+        if record.run_state == RunState::Paused {
+            return self.hold(&timer, &record, owned).await;
+        }
+        let Some(part) = self.part_of(&timer.key, timer.status) else {
+            return self.unknown(&timer, &record, owned).await;
+        };
+        let begun = self.core.hub.clock.elapsed();
+        let called = self.call(part, &record, owned, attempt).await;
+        let duration = self.core.hub.clock.elapsed().saturating_sub(begun);
+        owned.metrics.took(duration);
+        let stamp =
+            Stamp { attempt, duration, fence: Some(owned.fence.clone()), ..Stamp::outside(Actor::Timeout) };
+        match called {
+            Called::Next(_, Next::Skip) => self.put_away(&timer, &record, owned, Effect::CompleteTimer).await,
+            Called::Next(run, next) => match self.made(part, run, &record, next, stamp) {
+                Ok(Some(change)) => self.move_run(change, &timer, &record, part, owned, attempt).await,
+                Ok(None) => {}
+                Err(error) => self.fail(&timer, &record, part, owned, attempt, terminal(error)).await,
+            },
+            Called::Failed(error) => self.fail(&timer, &record, part, owned, attempt, error).await,
+            Called::Stopped => {}
+        }
+    }
+
+    async fn call(
+        &self,
+        part: &TimeoutPart<T, S>,
+        record: &Arc<Record>,
+        owned: &Owned,
+        attempt: u32,
+    ) -> Called<T, S> {
+        let mut run = match self.core.open(record, attempt, Some(owned.fence.clone())) {
+            Ok(run) => run,
+            Err(error) => return Called::Failed(terminal(error)),
+        };
+        let limits = Limits::new(run.id(), &part.options, &self.core.hub.clock, &self.core.signals);
+        match guarded((part.call)(&mut run), limits).await {
+            Ok(Ok(next)) => Called::Next(run, next),
+            Ok(Err(error)) => Called::Failed(error),
+            Err(Stopped::Cancelled) => Called::Stopped,
+            Err(Stopped::TimedOut) => Called::Failed(retryable("the attempt took too long")),
+        }
+    }
+
+    /// The change that a timeout wants; `None` if the run's state does not allow it any more.
+    fn made(
+        &self,
+        part: &TimeoutPart<T, S>,
+        mut run: Run<T, S>,
+        record: &Record,
+        next: Next<S>,
+        stamp: Stamp,
+    ) -> Result<Option<Change>, Error> {
+        let to = self.core.wish(next, part.from, &part.to)?;
+        let object = self.core.encode(&run.object, || format!("run {}", record.run_id))?;
+        let attached = run.take_attached();
+        let transition = Transition { to, object: Some(object) };
+        let Ok(mut change) = self.core.change(record, transition, Some(&mut run), stamp) else {
+            return Ok(None);
+        };
+        change.effects.extend(attached.into_iter().map(Effect::Attached));
+        Ok(Some(change))
+    }
+
+    async fn move_run(
+        &self,
+        mut change: Change,
+        timer: &TimerRow,
+        record: &Arc<Record>,
+        part: &TimeoutPart<T, S>,
+        owned: &Owned,
+        attempt: u32,
+    ) {
+        // Before the cancelling of the status's other timers, so that this one is known as the one that fired.
+        change.effects.insert(0, Effect::CompleteTimer(timer.key.clone()));
+        if let Some(Outcome::AttachedFailed(reason)) = self.store(change).await {
+            self.fail(timer, record, part, owned, attempt, retryable(reason.to_string())).await;
+        }
+    }
+
+    /// Sets a timer aside until its function is tried again; after the last attempt the run is paused.
+    async fn fail(
+        &self,
+        timer: &TimerRow,
+        record: &Arc<Record>,
+        part: &TimeoutPart<T, S>,
+        owned: &Owned,
+        attempt: u32,
+        error: StepError,
+    ) {
+        owned.metrics.error();
+        let topic = self.core.plan.topic(&record.workflow_name, record.run_state, record.status);
+        let mut event = Event::of_record(record, topic);
+        event.set_header(TIMER, timer.key.name.as_str());
+        event.set_header(ENTERED, timer.key.entered.to_string());
+        event.set_header(header::ATTEMPT, attempt.to_string());
+        let task = Task {
+            event: Arc::new(event),
+            record: Arc::clone(record),
+            fence: owned.fence.clone(),
+            fresh: false,
+        };
+        let made = self.core.failed(&owned.process, &part.options, GivingUp::Pauses, &task, &error).await;
+        if let Made::Change(mut change) = made {
+            change.effects.push(Effect::HoldTimer(timer.key.clone()));
+            self.store(*change).await;
+        }
+    }
+
+    /// Tries a timeout again whose retry row is due.
+    pub(crate) async fn fire_again(&self, row: RetryRow, owned: &Owned) {
+        let record = self.core.lookup(row.key.run_id).await.ok();
+        let Some((timer, record)) = record.and_then(|record| Some((timer_of(&row)?, record))) else {
+            return self.drop_retry(row.key).await;
+        };
+        if record.version != row.key.version {
+            let mut change = Change::new(row.key.run_id, Expect::Version(record.version));
+            change.effects.push(Effect::DeleteRetry(row.key.clone()));
+            change.effects.push(Effect::ReleaseTimers);
+            self.store(change).await;
+            return;
+        }
+        self.fire(DueTimer { timer, record: Some(record) }, owned, row.attempt.saturating_add(1)).await;
+    }
+
+    async fn cancel(&self, timer: &TimerRow, record: Option<&Record>, owned: &Owned) {
+        let expect = record.map_or(Expect::Nothing, |record| Expect::Version(record.version));
+        let mut change = Change::new(timer.key.run_id, expect);
+        change.fence = Some(owned.fence.clone());
+        change.effects.push(Effect::CancelTimers(Some(timer.key.entered)));
+        self.store(change).await;
+    }
+
+    async fn hold(&self, timer: &TimerRow, record: &Record, owned: &Owned) {
+        self.put_away(timer, record, owned, Effect::HoldTimer).await;
+    }
+
+    async fn put_away(&self, timer: &TimerRow, record: &Record, owned: &Owned, how: fn(TimerKey) -> Effect) {
+        let mut change = Change::new(timer.key.run_id, Expect::Version(record.version));
+        change.fence = Some(owned.fence.clone());
+        change.effects.push(how(timer.key.clone()));
+        let process = owned.process.clone();
+        let retry = RetryKey { run_id: record.run_id, version: record.version, process };
+        change.effects.push(Effect::DeleteRetry(retry));
+        self.store(change).await;
+    }
+
+    /// A timer whose timeout the definition has no more: kept for an operator, and not asked for again.
+    async fn unknown(&self, timer: &TimerRow, record: &Record, owned: &Owned) {
+        let reason = format!("status {} has no timeout {:?} any more", timer.status, timer.key.name);
+        tracing::warn!(run_id = %timer.key.run_id, reason, "timer is set aside");
+        self.core.metrics.dead_letter();
+        let mut change = Change::new(timer.key.run_id, Expect::Version(record.version));
+        change.fence = Some(owned.fence.clone());
+        change.effects.push(Effect::CompleteTimer(timer.key.clone()));
+        change.effects.push(Effect::PutDeadLetter(DeadLetter {
+            id: format!("timer/{}/{}/{}", timer.key.run_id, timer.key.entered, timer.key.name).into(),
+            workflow_name: timer.workflow_name.as_str().into(),
+            run_id: Some(timer.key.run_id),
+            version: Some(record.version),
+            process: owned.process.as_str().into(),
+            reason: shorten(&reason),
+            data: Bytes::new(),
+            created_at: timer.created_at,
+        }));
+        self.store(change).await;
+    }
+}
+
+/// The timer that a retry row of a timeout is about.
+fn timer_of(row: &RetryRow) -> Option<TimerRow> {
+    let name = crate::TimerName::new(row.event.header(TIMER)?).ok()?;
+    let entered = crate::Version::new(row.event.header(ENTERED)?.parse().ok()?)?;
+    let at = row.due.unwrap_or(crate::Timestamp::from_millis(0));
+    Some(TimerRow {
+        key: TimerKey { run_id: row.key.run_id, entered, name },
+        workflow_name: row.event.workflow_name.clone(),
+        foreign_id: row.event.foreign_id.clone(),
+        status: row.event.status,
+        expire_at: at,
+        created_at: at,
+    })
+}

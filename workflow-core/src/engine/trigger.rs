@@ -1,0 +1,146 @@
+//! Starting runs.
+
+use std::future::IntoFuture;
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::client::Client;
+use super::core::{Core, Object, unexpected};
+use super::moves::Stamp;
+use crate::adapter::{BoxFuture, Change, ErrorKind, Outcome};
+use crate::run::CallContext;
+use crate::{Actor, Error, EventId, ForeignId, Record, Run, RunId, RunState, StartKey, Status, Version};
+
+/// A run that is to be started.
+pub(crate) struct NewRun<T, S> {
+    pub(crate) foreign_id: ForeignId,
+    pub(crate) object: T,
+    pub(crate) start: S,
+    pub(crate) key: Option<StartKey>,
+    pub(crate) origin: Arc<str>,
+}
+
+impl<T: Object, S: Status> Core<T, S> {
+    /// The change that stores a new run.
+    pub(crate) fn new_run(&self, new: NewRun<T, S>) -> Result<Change, Error> {
+        let NewRun { foreign_id, object, start, key, origin } = new;
+        let plan = self.plan.status(start.code()).filter(|plan| !plan.terminal);
+        let plan = plan
+            .ok_or_else(|| Error::NoStart { workflow: self.definition.name.clone(), status: start.name() })?;
+        let now = self.hub.clock.now();
+        let record = Record {
+            workflow_name: self.definition.name.clone(),
+            run_id: RunId::generate(),
+            run_state: RunState::Initiated,
+            status: start.code(),
+            object: self.encode(&object, || format!("{foreign_id:?}"))?,
+            foreign_id,
+            created_at: now,
+            updated_at: now,
+            version: Version::FIRST,
+            run_state_reason: Arc::default(),
+            status_description: Arc::clone(&plan.name),
+            trace_origin: origin,
+            last_event_id: Some(EventId::after(None)),
+            paused_by: None,
+            start_key: key,
+        };
+        let stamp = Stamp { retries_left: false, ..Stamp::outside(Actor::Trigger) };
+        if !plan.has_timeouts {
+            return Ok(self.creation(record, None, stamp));
+        }
+        let call = CallContext { attempt: 1, fence: None, signals: Arc::clone(&self.signals) };
+        let mut run = Run::new(object, start, Arc::new(record.clone()), call);
+        Ok(self.creation(record, Some(&mut run), stamp))
+    }
+
+    /// What the store's answer to a new run means.
+    pub(crate) fn started(
+        &self,
+        run_id: RunId,
+        foreign_id: &ForeignId,
+        outcome: Outcome,
+    ) -> Result<RunId, Error> {
+        match outcome {
+            Outcome::Stored(_) => {
+                self.metrics.run_state_changed(RunState::Unknown, RunState::Initiated);
+                Ok(run_id)
+            }
+            Outcome::DuplicateStartKey { run_id } => Ok(run_id),
+            Outcome::DuplicateActiveRun { run_id } => Err(Error::AlreadyInProgress {
+                workflow: self.definition.name.clone(),
+                foreign_id: foreign_id.clone(),
+                run_id,
+            }),
+            other => Err(unexpected(&other).into()),
+        }
+    }
+
+    pub(crate) async fn trigger(&self, new: NewRun<T, S>) -> Result<RunId, Error> {
+        let foreign_id = new.foreign_id.clone();
+        let change = self.new_run(new)?;
+        let run_id = change.run_id;
+        tracing::debug!(workflow = %self.definition.name, run_id = %run_id, foreign_id = %foreign_id, "trigger");
+        match self.hub.commit_one(change).await {
+            Ok(outcome) => self.started(run_id, &foreign_id, outcome),
+            // The answer was lost on its way: the store knows what became of it.
+            Err(error) if error.kind() == ErrorKind::UnknownOutcome => {
+                self.lookup(run_id).await.map_err(|_| Error::Backend(error))?;
+                Ok(run_id)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A run about to be started: await it.
+///
+/// It can be told where to start, and under which key.
+#[must_use = "a run is started when this is awaited"]
+pub struct Trigger<'a, T, S> {
+    client: &'a Client<T, S>,
+    foreign_id: String,
+    object: T,
+    start: Option<S>,
+    key: Option<String>,
+    origin: &'static Location<'static>,
+}
+
+impl<'a, T: Object, S: Status> Trigger<'a, T, S> {
+    #[track_caller]
+    pub(crate) fn new(client: &'a Client<T, S>, foreign_id: String, object: T) -> Self {
+        Self { client, foreign_id, object, start: None, key: None, origin: Location::caller() }
+    }
+
+    /// Starts in this status instead of the workflow's first one.
+    pub fn start_at(mut self, status: S) -> Self {
+        self.start = Some(status);
+        self
+    }
+
+    /// Starts one run for ever: the same key again gives the run that it made, finished or not.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+impl<'a, T: Object, S: Status> IntoFuture for Trigger<'a, T, S> {
+    type Output = Result<RunId, Error>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let core = self.client.core();
+            let key = self.key.map(StartKey::new).transpose()?;
+            core.trigger(NewRun {
+                foreign_id: ForeignId::new(self.foreign_id)?,
+                object: self.object,
+                start: self.start.unwrap_or(core.definition.start),
+                key,
+                origin: self.origin.to_string().into(),
+            })
+            .await
+        })
+    }
+}

@@ -1,0 +1,118 @@
+//! Waiting for a run to get somewhere.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::client::Client;
+use super::core::Object;
+use super::hub::Hub;
+use super::stored_run::StoredRun;
+use crate::{Error, Record, RunId, RunState, Status};
+
+/// How many runs one query asks for.
+const LOOKUP_MAX: usize = 500;
+
+/// A run to wait for: say until when.
+pub struct Wait<'a, T, S> {
+    client: &'a Client<T, S>,
+    run_id: RunId,
+}
+
+/// How the wait for a status ended.
+#[derive(Clone, Debug)]
+pub enum Awaited<T, S> {
+    /// The run entered the status, now or before; this is the run as it was seen last.
+    Reached(StoredRun<T, S>),
+    /// The run ended without entering it.
+    Finished(StoredRun<T, S>),
+}
+
+impl<T, S> Awaited<T, S> {
+    /// The run, however the wait ended.
+    pub fn run(&self) -> &StoredRun<T, S> {
+        match self {
+            Awaited::Reached(run) | Awaited::Finished(run) => run,
+        }
+    }
+
+    /// Whether the run entered the status.
+    pub fn is_reached(&self) -> bool {
+        matches!(self, Awaited::Reached(_))
+    }
+}
+
+impl<'a, T: Object, S: Status> Wait<'a, T, S> {
+    pub(crate) fn new(client: &'a Client<T, S>, run_id: RunId) -> Self {
+        Self { client, run_id }
+    }
+
+    /// Waits until the run has ended: completed, cancelled or deleted. One that is paused has not.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such run.
+    pub async fn finished(self) -> Result<StoredRun<T, S>, Error> {
+        let hub = &self.client.core().hub;
+        let mut waiting = hub.waiters.join(self.run_id);
+        let mut record = self.client.core().lookup(self.run_id).await?;
+        while !record.run_state.is_finished() {
+            record = waiting.records.recv().await.ok_or(Error::ShuttingDown)?;
+        }
+        self.client.stored(record)
+    }
+
+    /// Waits until the run is in a status, or has ended without it. A run that has been there and gone on counts, by
+    /// its history.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such run.
+    pub async fn status(self, wanted: S) -> Result<Awaited<T, S>, Error> {
+        let core = self.client.core();
+        let mut waiting = core.hub.waiters.join(self.run_id);
+        let mut record = core.lookup(self.run_id).await?;
+        let mut gap = true;
+        loop {
+            if record.status == wanted.code() || (gap && self.has_entered(wanted).await?) {
+                return Ok(Awaited::Reached(self.client.stored(record)?));
+            }
+            if record.run_state.is_finished() && record.run_state != RunState::Unknown {
+                return Ok(Awaited::Finished(self.client.stored(record)?));
+            }
+            let next = waiting.records.recv().await.ok_or(Error::ShuttingDown)?;
+            gap = next.version > record.version.next();
+            if next.version > record.version {
+                record = next;
+            }
+        }
+    }
+
+    async fn has_entered(&self, wanted: S) -> Result<bool, Error> {
+        let entered = self.client.core().hub.store.entered(&[(self.run_id, wanted.code())]).await?;
+        Ok(entered.contains(&true))
+    }
+}
+
+/// Looks at the runs that are waited for, as often as the store says that others may write to it: one query for all.
+pub(crate) async fn poll(hub: Weak<Hub>, ceiling: Duration, life: CancellationToken) {
+    loop {
+        let Some(clock) = hub.upgrade().map(|hub| Arc::clone(&hub.clock)) else { return };
+        tokio::select! {
+            () = clock.sleep(ceiling) => {}
+            () = life.cancelled() => return,
+        }
+        let Some(hub) = hub.upgrade() else { return };
+        for runs in hub.waiters.runs().chunks(LOOKUP_MAX) {
+            match hub.store.lookup(runs).await {
+                Ok(records) => tell(&hub, records),
+                Err(error) => tracing::warn!(error = %error, "runs that are waited for cannot be read"),
+            }
+        }
+    }
+}
+
+fn tell(hub: &Hub, records: Vec<Option<Arc<Record>>>) {
+    for record in records.iter().flatten() {
+        hub.waiters.tell(record);
+    }
+}
