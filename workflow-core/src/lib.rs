@@ -4,6 +4,7 @@ pub mod adapter;
 mod definition;
 mod engine;
 mod error;
+pub mod memory;
 mod model;
 mod run;
 

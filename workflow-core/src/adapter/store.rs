@@ -177,14 +177,14 @@ pub trait Store: Send + Sync + 'static {
     /// A retry row.
     fn retry(&self, key: &RetryKey) -> impl Future<Output = Result<Option<RetryRow>, BackendError>> + Send;
 
-    /// Buffered callbacks of a run in a status that are not applied yet, oldest first.
+    /// Callbacks that are noted for a run in a status, applied ones too, oldest first.
     fn inbox(
         &self,
         run_id: RunId,
         status: StatusCode,
     ) -> impl Future<Output = Result<Vec<Callback>, BackendError>> + Send;
 
-    /// The last slot that a schedule took; the key's own slot is not looked at.
+    /// The last slot that a schedule has taken; the key's own slot is not looked at.
     fn last_slot(
         &self,
         schedule: &SlotKey,
