@@ -3,8 +3,10 @@
 mod api;
 mod builder;
 mod callback;
+mod check;
 mod connector;
 mod cron;
+mod draft;
 mod graph;
 mod options;
 mod outbox_options;

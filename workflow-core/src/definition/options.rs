@@ -35,6 +35,8 @@ pub struct Options {
     pub(crate) consume_lag: Option<Duration>,
     pub(crate) lag_alert: Option<Duration>,
     pub(crate) cancel_grace: Option<Duration>,
+    /// Whether 0 was given as the number of errors, which `build()` reports.
+    pub(crate) pause_after_zero: bool,
 }
 
 /// [`Options`] with everything filled in.
@@ -93,7 +95,8 @@ impl Options {
 
     /// After how many failed attempts the run is paused; 20 by default.
     pub fn pause_after(mut self, errors: u32) -> Self {
-        self.pause_after = Some(NonZeroU32::new(errors).map_or(PauseAfter::Never, PauseAfter::Errors));
+        self.pause_after = NonZeroU32::new(errors).map(PauseAfter::Errors);
+        self.pause_after_zero = errors == 0;
         self
     }
 
@@ -146,6 +149,7 @@ impl Options {
             consume_lag: self.consume_lag.or(parent.consume_lag),
             lag_alert: self.lag_alert.or(parent.lag_alert),
             cancel_grace: self.cancel_grace.or(parent.cancel_grace),
+            pause_after_zero: self.pause_after_zero,
         }
     }
 

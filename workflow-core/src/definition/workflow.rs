@@ -12,7 +12,12 @@ pub struct Workflow<T, S>(Arc<Definition<T, S>>);
 
 impl Workflow<(), ()> {
     /// Begins a workflow of this name.
-    pub fn builder<T, S: Status, App>(name: impl Into<String>) -> Builder<T, S, App> {
+    pub fn builder<T, S, App>(name: impl Into<String>) -> Builder<T, S, App>
+    where
+        T: Send + Sync + 'static,
+        S: Status,
+        App: Send + Sync + 'static,
+    {
         Builder::new(name.into())
     }
 }
