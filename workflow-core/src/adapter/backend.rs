@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::{
     BackendError, BoxFuture, Callback, Change, Clock, Cursor, DeadLetter, Delivery, DueWork, EpochClaim,
-    EventReceiver, EventStreamer, Generation, HistoryQuery, Lease, ListPage, ListQuery, OutboxPage, Outcome,
-    Position, Publication, RetryKey, RetryRow, RoleClaim, RoleScheduler, SendOutcome, SlotKey, StartAt,
-    Store, StoreLimits, Waking,
+    EventReceiver, EventStreamer, Found, Generation, HistoryQuery, Lease, ListPage, ListQuery, OutboxPage,
+    Outcome, Position, Publication, RetryKey, RetryRow, RoleClaim, RoleScheduler, SendOutcome, SlotKey,
+    StartAt, Store, StoreLimits, Waking,
 };
 use crate::{
     Epoch, EventId, ForeignId, GroupName, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode,
@@ -30,10 +30,7 @@ pub trait DynStore: Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<Outcome>, BackendError>>;
     fn start_engine<'a>(&'a self) -> BoxFuture<'a, Result<(), BackendError>>;
     fn stop_engine<'a>(&'a self) -> BoxFuture<'a, ()>;
-    fn lookup<'a>(
-        &'a self,
-        run_ids: &'a [RunId],
-    ) -> BoxFuture<'a, Result<Vec<Option<Arc<Record>>>, BackendError>>;
+    fn lookup<'a>(&'a self, run_ids: &'a [RunId]) -> BoxFuture<'a, Result<Vec<Found>, BackendError>>;
     fn latest<'a>(
         &'a self,
         workflow_name: &'a WorkflowName,
@@ -123,10 +120,7 @@ impl<S: Store> DynStore for S {
         Box::pin(Store::stop_engine(self))
     }
 
-    fn lookup<'a>(
-        &'a self,
-        run_ids: &'a [RunId],
-    ) -> BoxFuture<'a, Result<Vec<Option<Arc<Record>>>, BackendError>> {
+    fn lookup<'a>(&'a self, run_ids: &'a [RunId]) -> BoxFuture<'a, Result<Vec<Found>, BackendError>> {
         Box::pin(Store::lookup(self, run_ids))
     }
 

@@ -24,4 +24,6 @@ pub use event_streamer::{
 };
 pub use query::{Cursor, HistoryQuery, ListPage, ListQuery, Page};
 pub use role_scheduler::{EpochClaim, Lease, RoleClaim, RoleScheduler};
-pub use store::{BoxFuture, DueTimer, DueWork, OutboxPage, Store, StoreLimits, StoredOutboxRow, Waking};
+pub use store::{
+    BoxFuture, DueTimer, DueWork, Found, OutboxPage, Store, StoreLimits, StoredOutboxRow, Waking,
+};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::BackendError;
 use crate::{ForeignId, Record, RunId, RunState, StatusCode, Timestamp, Version, WorkflowName};
 
 /// How many runs a list gives when the caller does not say.
@@ -69,6 +70,8 @@ impl Default for ListQuery {
 pub struct ListPage {
     /// The runs.
     pub records: Vec<Arc<Record>>,
+    /// Why runs of this page cannot be read.
+    pub unreadable: Vec<BackendError>,
     /// Where the next page starts; `None` at the end.
     pub next: Option<Cursor>,
 }

@@ -19,6 +19,10 @@ use crate::{
 /// An owned, erased future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// A record as it was looked up: `None` if there is no such run, an error of its own if it cannot be read. One row that
+/// cannot be read takes no other with it.
+pub type Found = Result<Option<Arc<Record>>, BackendError>;
+
 /// What a store can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreLimits {
@@ -67,7 +71,7 @@ pub struct DueTimer {
     /// The timer.
     pub timer: TimerRow,
     /// The run; `None` if it is gone.
-    pub record: Option<Arc<Record>>,
+    pub record: Found,
 }
 
 /// What is due.
@@ -126,10 +130,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Outcome>, BackendError>> + Send;
 
     /// The records of runs, in the order asked.
-    fn lookup(
-        &self,
-        run_ids: &[RunId],
-    ) -> impl Future<Output = Result<Vec<Option<Arc<Record>>>, BackendError>> + Send;
+    fn lookup(&self, run_ids: &[RunId]) -> impl Future<Output = Result<Vec<Found>, BackendError>> + Send;
 
     /// The live run of a foreign id, or its newest one.
     fn latest(

@@ -167,8 +167,11 @@ impl<T: Object, S: Status> Client<T, S> {
     pub async fn list(&self, query: ListQuery) -> Result<RunPage<T, S>, Error> {
         let query = ListQuery { workflow_name: Some(self.core.definition.name.clone()), ..query };
         let page = self.core.hub.store.list(&query).await?;
-        let mut listed =
-            RunPage { runs: Vec::with_capacity(page.records.len()), unreadable: Vec::new(), next: page.next };
+        let mut listed = RunPage {
+            runs: Vec::with_capacity(page.records.len()),
+            unreadable: page.unreadable.into_iter().map(Error::from).collect(),
+            next: page.next,
+        };
         for record in page.records {
             match self.stored(record) {
                 Ok(run) => listed.runs.push(run),

@@ -77,7 +77,7 @@ impl<T: Object, S: Status> Core<T, S> {
         let mut found = self.hub.store.lookup(&[run_id]).await?;
         let not_found =
             || Error::NotFound { workflow: self.definition.name.clone(), run: run_id.to_string() };
-        let record = found.pop().flatten().ok_or_else(not_found)?;
+        let record = found.pop().transpose()?.flatten().ok_or_else(not_found)?;
         self.of_this_workflow(&record)?;
         Ok(record)
     }

@@ -211,8 +211,11 @@ impl Stretch<'_> {
         let runs: Vec<RunId> = events.iter().map(|delivery| delivery.event.run_id).collect();
         match self.hub.store.lookup(&runs).await {
             Ok(records) => {
-                for (delivery, record) in events.into_iter().zip(records) {
-                    self.judged(delivery, record);
+                for (delivery, found) in events.into_iter().zip(records) {
+                    match found {
+                        Ok(record) => self.judged(delivery, record),
+                        Err(error) => self.park(&delivery.event, &reason_of(&error)),
+                    }
                 }
             }
             Err(error) => {
@@ -230,7 +233,7 @@ impl Stretch<'_> {
             && record.workflow_name != *self.workflow
         {
             let reason = format!("the run is of workflow {}, not {}", record.workflow_name, self.workflow);
-            return self.park(&delivery.event, record, &reason);
+            return self.park(&delivery.event, &reason);
         }
         match (judge(&delivery.event, record.as_deref(), self.work.consumer()), record) {
             (Verdict::Process, Some(record)) => self.start(&delivery, record, false),
@@ -252,7 +255,7 @@ impl Stretch<'_> {
         }
         let stale = event.version.map_or(0, crate::Version::get);
         let reason = format!("the event is of version {stale}, the store has version {}", record.version);
-        self.park(event, record, &reason);
+        self.park(event, &reason);
     }
 
     fn missing(&mut self, event: &Arc<Event>) {
@@ -264,10 +267,10 @@ impl Stretch<'_> {
         self.submit_alone(event.run_id, change);
     }
 
-    fn park(&mut self, event: &Arc<Event>, record: &Record, reason: &str) {
+    fn park(&mut self, event: &Arc<Event>, reason: &str) {
         tracing::warn!(run_id = %event.run_id, process = %self.process, reason, "event is set aside");
         self.totals.dead_letter();
-        let mut change = Change::new(record.run_id, Expect::Nothing);
+        let mut change = Change::new(event.run_id, Expect::Nothing);
         change.effects.push(Effect::PutDeadLetter(dead_letter(event, self.process, reason)));
         self.submit_alone(event.run_id, change);
     }
@@ -427,7 +430,7 @@ impl Stretch<'_> {
             looks if looks < REFUSALS_MAX => self.again_after(run_id, STALE_WAIT),
             _ => {
                 let state = task.record.run_state;
-                self.park(&task.event, &task.record, &format!("a run that is {state} cannot be moved"));
+                self.park(&task.event, &format!("a run that is {state} cannot be moved"));
             }
         }
     }
@@ -445,6 +448,12 @@ impl Stretch<'_> {
             Ended { run_id, task: None, made: Made::Again }
         });
     }
+}
+
+/// An adapter's error with its cause.
+fn reason_of(error: &BackendError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{error}{cause}")
 }
 
 async fn wait_for_answer(

@@ -35,7 +35,11 @@ impl<T: Object, S: Status> DueWork<T, S> {
     /// Deals with a due timer, given the present state of its run.
     pub(crate) async fn fire(&self, due: DueTimer, owned: &Owned, attempt: u32) {
         let DueTimer { timer, record } = due;
-        let Some(record) = record else { return self.cancel(&timer, None, owned).await };
+        let record = match record {
+            Ok(Some(record)) => record,
+            Ok(None) => return self.cancel(&timer, None, owned).await,
+            Err(error) => return self.set_aside(&timer, None, owned, &error.to_string()).await,
+        };
         if record.run_state.is_finished() || record.status != timer.status {
             return self.cancel(&timer, Some(&record), owned).await;
         }
@@ -161,7 +165,7 @@ impl<T: Object, S: Status> DueWork<T, S> {
             self.store(change).await;
             return;
         }
-        self.fire(DueTimer { timer, record: Some(record) }, owned, row.attempt.saturating_add(1)).await;
+        self.fire(DueTimer { timer, record: Ok(Some(record)) }, owned, row.attempt.saturating_add(1)).await;
     }
 
     async fn cancel(&self, timer: &TimerRow, record: Option<&Record>, owned: &Owned) {
@@ -186,21 +190,27 @@ impl<T: Object, S: Status> DueWork<T, S> {
         self.store(change).await;
     }
 
-    /// A timer whose timeout the definition has no more: kept for an operator, and not asked for again.
+    /// A timer whose timeout the definition has no more.
     async fn unknown(&self, timer: &TimerRow, record: &Record, owned: &Owned) {
         let reason = format!("status {} has no timeout {:?} any more", timer.status, timer.key.name);
+        self.set_aside(timer, Some(record), owned, &reason).await;
+    }
+
+    /// Keeps a timer that cannot fire for an operator, and does not ask for it again.
+    async fn set_aside(&self, timer: &TimerRow, record: Option<&Record>, owned: &Owned, reason: &str) {
         tracing::warn!(run_id = %timer.key.run_id, reason, "timer is set aside");
         self.core.metrics.dead_letter();
-        let mut change = Change::new(timer.key.run_id, Expect::Version(record.version));
+        let expect = record.map_or(Expect::Nothing, |record| Expect::Version(record.version));
+        let mut change = Change::new(timer.key.run_id, expect);
         change.fence = Some(owned.fence.clone());
         change.effects.push(Effect::CompleteTimer(timer.key.clone()));
         change.effects.push(Effect::PutDeadLetter(DeadLetter {
             id: format!("timer/{}/{}/{}", timer.key.run_id, timer.key.entered, timer.key.name).into(),
             workflow_name: timer.workflow_name.as_str().into(),
             run_id: Some(timer.key.run_id),
-            version: Some(record.version),
+            version: record.map(|record| record.version),
             process: owned.process.as_str().into(),
-            reason: shorten(&reason),
+            reason: shorten(reason),
             data: Bytes::new(),
             created_at: timer.created_at,
         }));

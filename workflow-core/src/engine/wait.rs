@@ -9,7 +9,8 @@ use super::client::Client;
 use super::core::Object;
 use super::hub::Hub;
 use super::stored_run::StoredRun;
-use crate::{Error, Record, RunId, RunState, Status};
+use crate::adapter::Found;
+use crate::{Error, RunId, RunState, Status};
 
 /// How many runs one query asks for.
 const LOOKUP_MAX: usize = 500;
@@ -111,8 +112,8 @@ pub(crate) async fn poll(hub: Weak<Hub>, ceiling: Duration, life: CancellationTo
     }
 }
 
-fn tell(hub: &Hub, records: Vec<Option<Arc<Record>>>) {
-    for record in records.iter().flatten() {
+fn tell(hub: &Hub, records: Vec<Found>) {
+    for record in records.iter().flatten().flatten() {
         hub.waiters.tell(record);
     }
 }

@@ -36,7 +36,7 @@ impl State {
         let more = records.len() > query.limit;
         records.truncate(query.limit);
         let next = records.last().filter(|_| more).map(|record| cursor_at(record));
-        ListPage { records, next }
+        ListPage { records, unreadable: Vec::new(), next }
     }
 
     pub(super) fn history_of(&self, query: &HistoryQuery) -> Vec<HistoryEntry> {
@@ -76,7 +76,7 @@ impl State {
             timers: timers
                 .into_iter()
                 .map(|row| DueTimer {
-                    record: self.records.get(&row.key.run_id).cloned(),
+                    record: Ok(self.records.get(&row.key.run_id).cloned()),
                     timer: row.clone(),
                 })
                 .collect(),

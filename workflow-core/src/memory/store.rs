@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::state::State;
 use crate::adapter::{
-    BackendError, Callback, Change, Clock, Cursor, DeadLetter, DueWork, EpochClaim, ErrorKind, HistoryQuery,
-    ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow, SlotKey, Store, StoreLimits, Waking,
+    BackendError, Callback, Change, Clock, Cursor, DeadLetter, DueWork, EpochClaim, ErrorKind, Found,
+    HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow, SlotKey, Store, StoreLimits,
+    Waking,
 };
 use crate::{
     Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode, Timestamp,
@@ -80,9 +81,9 @@ impl Store for MemoryStore {
         Ok(outcomes)
     }
 
-    async fn lookup(&self, run_ids: &[RunId]) -> Result<Vec<Option<Arc<Record>>>, BackendError> {
+    async fn lookup(&self, run_ids: &[RunId]) -> Result<Vec<Found>, BackendError> {
         let state = self.state();
-        Ok(run_ids.iter().map(|run_id| state.records.get(run_id).cloned()).collect())
+        Ok(run_ids.iter().map(|run_id| Ok(state.records.get(run_id).cloned())).collect())
     }
 
     async fn latest(
