@@ -1,1 +1,8 @@
-//! Placeholder.
+//! The SQL store of a durable workflow engine: records, outbox, timers, retries and history in one database.
+
+mod record_row;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Sqlite, SqliteOptions};

@@ -1,0 +1,82 @@
+//! One statement for many rows.
+//!
+//! A statement costs a hop to SQLite's thread and back, which is worth hundreds of rows. Statements come in a few sizes
+//! so that they stay prepared; a part that does not fill its statement leaves the last rows unbound, which SQLite reads
+//! as NULL and the statement passes over.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection};
+
+/// How many rows a statement can take.
+const SIZES: [usize; 5] = [1, 4, 16, 64, 256];
+
+/// A query that is being bound.
+pub(super) type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+/// A statement over rows of values: `before (values (?, ?), (?, ?)) after`.
+pub(super) struct Bulk {
+    pub(super) before: &'static str,
+    pub(super) columns: usize,
+    pub(super) after: &'static str,
+}
+
+impl Bulk {
+    /// Runs the statement for all rows and gives what it returns.
+    pub(super) async fn fetch<R>(
+        &self,
+        connection: &mut SqliteConnection,
+        rows: &[R],
+        bind: impl for<'q> Fn(Bound<'q>, &'q R) -> Bound<'q>,
+    ) -> Result<Vec<SqliteRow>, sqlx::Error> {
+        let mut returned = Vec::new();
+        for part in parts(rows) {
+            let mut query = sqlx::query(AssertSqlSafe(self.text(size_of(part.len()))));
+            for row in part {
+                query = bind(query, row);
+            }
+            returned.extend(query.fetch_all(&mut *connection).await?);
+        }
+        Ok(returned)
+    }
+
+    /// Runs the statement for all rows.
+    pub(super) async fn run<R>(
+        &self,
+        connection: &mut SqliteConnection,
+        rows: &[R],
+        bind: impl for<'q> Fn(Bound<'q>, &'q R) -> Bound<'q>,
+    ) -> Result<(), sqlx::Error> {
+        for part in parts(rows) {
+            let mut query = sqlx::query(AssertSqlSafe(self.text(size_of(part.len()))));
+            for row in part {
+                query = bind(query, row);
+            }
+            query.execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+
+    /// The statement's text in a size; made once.
+    fn text(&self, size: usize) -> &'static str {
+        static TEXTS: OnceLock<Mutex<HashMap<(&'static str, usize), &'static str>>> = OnceLock::new();
+        let mut texts = TEXTS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        texts.entry((self.before, size)).or_insert_with(|| {
+            let row = format!("({})", vec!["?"; self.columns].join(","));
+            let rows = vec![row; size].join(",");
+            // There are a few dozen of them in a program's life.
+            Box::leak(format!("{} (values {rows}) {}", self.before, self.after).into_boxed_str())
+        })
+    }
+}
+
+fn parts<R>(rows: &[R]) -> impl Iterator<Item = &[R]> {
+    rows.chunks(SIZES[SIZES.len() - 1])
+}
+
+fn size_of(rows: usize) -> usize {
+    SIZES.into_iter().find(|size| *size >= rows).unwrap_or(SIZES[SIZES.len() - 1])
+}

@@ -1,0 +1,302 @@
+//! The transaction of a commit: what was decided is written, many rows a statement.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sqlx::{Row, SqliteConnection};
+use workflow_core::adapter::{Change, Effect, Expect, OutboxRow, Outcome};
+use workflow_core::{EventId, HistoryEntry, Record, RunId, Timestamp, encode_outbox};
+
+use super::attach::SqliteWork;
+use super::bulk::{Bound, Bulk};
+use super::decide::{Decided, against, decide, versions};
+use super::effects::Effects;
+
+const INSERT: Bulk = Bulk {
+    before: "insert into workflow_records (run_id, workflow_name, foreign_id, run_state, status, object, created_at, \
+             updated_at, meta, version, last_event_id, paused_by, start_key, live) select * from",
+    columns: 14,
+    after: "where column1 is not null on conflict do nothing returning run_id",
+};
+
+/// A run that stays live keeps its place in the index of live runs, which is then not written.
+const UPDATE_LIVE: Bulk = Bulk {
+    before: "update workflow_records as r set run_state = v.column3, status = v.column4, object = v.column5, updated_at \
+             = v.column6, meta = v.column7, version = v.column8, last_event_id = v.column9, paused_by = v.column10 from",
+    columns: 10,
+    after: "as v where r.run_id = v.column1 and r.version = v.column2 returning run_id",
+};
+
+const UPDATE_ENDED: Bulk = Bulk {
+    before: "update workflow_records as r set live = null, run_state = v.column3, status = v.column4, object = \
+             v.column5, updated_at = v.column6, meta = v.column7, version = v.column8, last_event_id = v.column9, \
+             paused_by = v.column10 from",
+    columns: 10,
+    after: "as v where r.run_id = v.column1 and r.version = v.column2 returning run_id",
+};
+
+const INSERT_OUTBOX: Bulk = Bulk {
+    before: "insert into workflow_outbox (id, workflow_name, data, created_at, run_id, record_version, bucket) select * \
+             from",
+    columns: 7,
+    after: "where column1 is not null on conflict do nothing",
+};
+
+const DELETE_OUTBOX: Bulk = Bulk { before: "delete from workflow_outbox where id in", columns: 1, after: "" };
+
+const INSERT_HISTORY: Bulk = Bulk {
+    before: "insert into workflow_history (run_id, version, workflow_name, from_status, to_status, run_state, reason, \
+             actor, attempt, duration_us, at, object) select * from",
+    columns: 12,
+    after: "where column1 is not null on conflict do nothing",
+};
+
+/// Makes changes in the present transaction; `acked` outbox rows are deleted with them.
+pub(super) async fn commit(
+    connection: &mut SqliteConnection,
+    changes: Vec<Change>,
+    acked: &[EventId],
+    now: Timestamp,
+) -> Result<Vec<Outcome>, sqlx::Error> {
+    let mut outcomes: Vec<Option<Outcome>> = vec![None; changes.len()];
+    let mut waiting: Vec<(usize, Change)> = changes.into_iter().enumerate().collect();
+    while !waiting.is_empty() {
+        let (round, later) = one_of_each_run(waiting);
+        let (places, round): (Vec<usize>, Vec<Change>) = round.into_iter().unzip();
+        for (place, outcome) in places.into_iter().zip(commit_round(connection, round, now).await?) {
+            outcomes[place] = Some(outcome);
+        }
+        waiting = later;
+    }
+    if !acked.is_empty() {
+        DELETE_OUTBOX.run(connection, acked, |query, id| query.bind(id.to_string())).await?;
+    }
+    Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Busy)).collect())
+}
+
+/// Changes of one run are made one after the other, each in a round of its own.
+fn one_of_each_run(waiting: Vec<(usize, Change)>) -> (Vec<(usize, Change)>, Vec<(usize, Change)>) {
+    let mut runs = HashSet::with_capacity(waiting.len());
+    waiting
+        .into_iter()
+        .partition(|(_, change)| change.expect == Expect::Nothing || runs.insert(change.run_id))
+}
+
+async fn commit_round(
+    connection: &mut SqliteConnection,
+    changes: Vec<Change>,
+    now: Timestamp,
+) -> Result<Vec<Outcome>, sqlx::Error> {
+    let mut changes: Vec<Decided> =
+        changes.into_iter().map(|change| Decided { change: stamped(change, now), refused: None }).collect();
+    decide(connection, &mut changes).await?;
+    create(connection, &mut changes).await?;
+    update(connection, &mut changes, &UPDATE_LIVE, true).await?;
+    update(connection, &mut changes, &UPDATE_ENDED, false).await?;
+    let standing = || changes.iter().filter(|each| each.refused.is_none()).map(|each| &each.change);
+    let rows: Vec<&OutboxRow> = standing().filter_map(|change| change.outbox.as_ref()).collect();
+    INSERT_OUTBOX.run(connection, &rows, |query, row| bind_outbox(query, row, now)).await?;
+    let entries: Vec<&HistoryEntry> = standing().filter_map(|change| change.history.as_ref()).collect();
+    INSERT_HISTORY.run(connection, &entries, |query, entry| bind_history(query, entry, now)).await?;
+    Effects::of(standing()).write(connection, now).await?;
+    Ok(changes.into_iter().map(outcome).collect())
+}
+
+fn stamped(mut change: Change, now: Timestamp) -> Change {
+    if let Some(record) = &mut change.record {
+        record.updated_at = now;
+        if change.expect == Expect::Absent {
+            record.created_at = now;
+        }
+    }
+    change
+}
+
+fn outcome(each: Decided) -> Outcome {
+    each.refused.unwrap_or_else(|| Outcome::Stored(each.change.record.map(Arc::new)))
+}
+
+async fn create(connection: &mut SqliteConnection, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
+    let creates = |each: &Decided| each.refused.is_none() && each.change.expect == Expect::Absent;
+    let records: Vec<&Record> =
+        changes.iter().filter(|each| creates(each)).filter_map(|each| each.change.record.as_ref()).collect();
+    if records.is_empty() {
+        return Ok(());
+    }
+    let created = INSERT.fetch(connection, &records, |query, record| bind_new(query, record)).await?;
+    let wanted = records.len();
+    if created.len() == wanted {
+        return Ok(());
+    }
+    let created = run_ids(&created)?;
+    for each in changes.iter_mut().filter(|each| creates(each)) {
+        let Some(record) = each.change.record.as_ref().filter(|record| !created.contains(&record.run_id))
+        else {
+            continue;
+        };
+        each.refused = Some(taken(connection, record).await?);
+    }
+    Ok(())
+}
+
+/// By what a run that could not be inserted was refused.
+async fn taken(connection: &mut SqliteConnection, record: &Record) -> Result<Outcome, sqlx::Error> {
+    if let Some(key) = &record.start_key {
+        let by_key = "select run_id from workflow_records where workflow_name = ? and start_key = ?";
+        let query =
+            sqlx::query_scalar::<_, String>(by_key).bind(record.workflow_name.as_str()).bind(key.as_str());
+        if let Some(run_id) = query.fetch_optional(&mut *connection).await? {
+            return Ok(Outcome::DuplicateStartKey { run_id: parse(&run_id)? });
+        }
+    }
+    let live = "select run_id from workflow_records where workflow_name = ? and foreign_id = ? and live = 1";
+    let query = sqlx::query_scalar::<_, String>(live)
+        .bind(record.workflow_name.as_str())
+        .bind(record.foreign_id.as_str());
+    match query.fetch_optional(connection).await? {
+        Some(run_id) => Ok(Outcome::DuplicateActiveRun { run_id: parse(&run_id)? }),
+        // The run's own id is there already: the same creation was stored before.
+        None => Ok(Outcome::VersionConflict { actual: record.version }),
+    }
+}
+
+async fn update(
+    connection: &mut SqliteConnection,
+    changes: &mut [Decided],
+    statement: &Bulk,
+    live: bool,
+) -> Result<(), sqlx::Error> {
+    let updates = |each: &Decided| {
+        let wanted = each.change.record.as_ref().is_some_and(|record| record.run_state.is_live() == live);
+        wanted && each.refused.is_none() && matches!(each.change.expect, Expect::Version(_))
+    };
+    let rows: Vec<(&Record, i64)> = changes
+        .iter()
+        .filter(|each| updates(each))
+        .filter_map(|each| match (each.change.record.as_ref(), each.change.expect) {
+            (Some(record), Expect::Version(version)) => Some((record, as_i64(version.get()))),
+            _ => None,
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let updated =
+        statement.fetch(connection, &rows, |query, (record, was)| bind_update(query, record, *was)).await?;
+    if updated.len() == rows.len() {
+        return Ok(());
+    }
+    let updated = run_ids(&updated)?;
+    let missed = |each: &Decided| updates(each) && !updated.contains(&each.change.run_id);
+    let runs: Vec<RunId> =
+        changes.iter().filter(|each| missed(each)).map(|each| each.change.run_id).collect();
+    let versions = versions(connection, &runs).await?;
+    for each in changes.iter_mut().filter(|each| missed(each)) {
+        each.refused = Some(against(&versions, &each.change).unwrap_or(Outcome::Busy));
+    }
+    Ok(())
+}
+
+/// Makes one change with the user's work attached to it, in the present transaction.
+pub(super) async fn commit_attached(
+    connection: &mut SqliteConnection,
+    mut change: Change,
+    now: Timestamp,
+) -> Result<Outcome, sqlx::Error> {
+    let (work, effects): (Vec<Effect>, Vec<Effect>) = std::mem::take(&mut change.effects)
+        .into_iter()
+        .partition(|effect| matches!(effect, Effect::Attached(_)));
+    change.effects = effects;
+    sqlx::query("savepoint attached").execute(&mut *connection).await?;
+    let mut outcomes = commit(connection, vec![change], &[], now).await?;
+    let outcome = outcomes.pop().unwrap_or(Outcome::Busy);
+    let mut failed = None;
+    for effect in work.iter().filter(|_| matches!(outcome, Outcome::Stored(_))) {
+        let Effect::Attached(work) = effect else { continue };
+        failed = match work.downcast_ref::<SqliteWork>() {
+            Some(work) => work.call(connection).await.err(),
+            None => Some("the attached work is for another kind of store than SQLite".to_owned()),
+        };
+        if failed.is_some() {
+            break;
+        }
+    }
+    if failed.is_some() {
+        sqlx::query("rollback to attached").execute(&mut *connection).await?;
+    }
+    sqlx::query("release attached").execute(connection).await?;
+    Ok(failed.map_or(outcome, |reason| Outcome::AttachedFailed(reason.into())))
+}
+
+fn bind_new<'q>(query: Bound<'q>, record: &&Record) -> Bound<'q> {
+    query
+        .bind(record.run_id.to_string())
+        .bind(record.workflow_name.as_str())
+        .bind(record.foreign_id.as_str())
+        .bind(record.run_state.code())
+        .bind(record.status.get())
+        .bind(&record.object[..])
+        .bind(record.created_at.as_millis())
+        .bind(record.updated_at.as_millis())
+        .bind(record.meta().encode())
+        .bind(as_i64(record.version.get()))
+        .bind(record.last_event_id.map(|id| id.to_string()))
+        .bind(record.paused_by.map(|by| by.as_str()))
+        .bind(record.start_key.as_ref().map(|key| key.as_str()))
+        .bind(record.run_state.is_live().then_some(1))
+}
+
+fn bind_update<'q>(query: Bound<'q>, record: &Record, was: i64) -> Bound<'q> {
+    query
+        .bind(record.run_id.to_string())
+        .bind(was)
+        .bind(record.run_state.code())
+        .bind(record.status.get())
+        .bind(&record.object[..])
+        .bind(record.updated_at.as_millis())
+        .bind(record.meta().encode())
+        .bind(as_i64(record.version.get()))
+        .bind(record.last_event_id.map(|id| id.to_string()))
+        .bind(record.paused_by.map(|by| by.as_str()))
+}
+
+fn bind_outbox<'q>(query: Bound<'q>, row: &&OutboxRow, now: Timestamp) -> Bound<'q> {
+    let event = &row.event;
+    query
+        .bind(row.id.to_string())
+        .bind(event.workflow_name.as_str())
+        .bind(encode_outbox(event))
+        .bind(now.as_millis())
+        .bind(event.run_id.to_string())
+        .bind(event.version.map(|version| as_i64(version.get())))
+        .bind(i32::from(event.run_id.bucket()))
+}
+
+fn bind_history<'q>(query: Bound<'q>, entry: &&HistoryEntry, now: Timestamp) -> Bound<'q> {
+    query
+        .bind(entry.run_id.to_string())
+        .bind(as_i64(entry.version.get()))
+        .bind(entry.workflow_name.as_str())
+        .bind(entry.from_status.map(|status| status.get()))
+        .bind(entry.to_status.get())
+        .bind(entry.run_state.code())
+        .bind(&*entry.reason)
+        .bind(entry.actor.as_str())
+        .bind(i64::from(entry.attempt))
+        .bind(i64::try_from(entry.duration.as_micros()).unwrap_or(i64::MAX))
+        .bind(now.as_millis())
+        .bind(entry.object.as_deref())
+}
+
+/// Numbers of runs never come near the end of what the column can hold.
+pub(super) fn as_i64(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn run_ids(rows: &[sqlx::sqlite::SqliteRow]) -> Result<HashSet<RunId>, sqlx::Error> {
+    rows.iter().map(|row| parse(row.try_get(0)?)).collect()
+}
+
+pub(super) fn parse(run_id: &str) -> Result<RunId, sqlx::Error> {
+    run_id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}

@@ -1,0 +1,182 @@
+//! A whole backend in one file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqlitePoolOptions, SqliteSynchronous};
+use workflow_core::adapter::{Backend, BackendError, Clock, SystemClock};
+use workflow_core::memory::{InProcessScheduler, InProcessStreamer};
+
+use super::open::Place;
+use super::schema;
+use super::store::{Settings, SqliteStore};
+use super::writer::Writer;
+
+/// How many queries can be answered side by side.
+const READERS_MAX: u32 = 4;
+
+/// How long a query waits for a free connection.
+const READER_WAIT: Duration = Duration::from_secs(30);
+
+/// The largest object that is taken if nothing else is said, in bytes.
+const OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How long a change of another process may stay unseen if nothing else is said.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+
+/// A backend in one SQLite file: durable, with nothing to install. Clones share everything.
+///
+/// One process at a time runs workflows on a file; others may trigger, call back, pause and read.
+///
+/// ```
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("orders.db");
+/// use store_sql::Sqlite;
+/// let backend = Sqlite::open(file).await?;
+/// assert!(backend.file().ends_with("orders.db"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Sqlite {
+    store: SqliteStore,
+    backend: Backend,
+}
+
+impl Sqlite {
+    /// Opens a file, and makes it and its tables if they are not there.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or written, is no database, or was made by a newer version of this program that
+    /// does not tolerate this one.
+    pub async fn open(file: impl AsRef<Path>) -> Result<Self, BackendError> {
+        SqliteOptions::new().open(file).await
+    }
+
+    /// Settings other than the defaults.
+    pub fn options() -> SqliteOptions {
+        SqliteOptions::new()
+    }
+
+    /// The store alone.
+    pub fn store(&self) -> &SqliteStore {
+        &self.store
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Path {
+        self.store.file()
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite").field("file", &self.file()).finish_non_exhaustive()
+    }
+}
+
+impl From<Sqlite> for Backend {
+    fn from(sqlite: Sqlite) -> Self {
+        sqlite.backend
+    }
+}
+
+impl From<&Sqlite> for Backend {
+    fn from(sqlite: &Sqlite) -> Self {
+        sqlite.backend.clone()
+    }
+}
+
+/// How a file is opened.
+///
+/// ```
+/// use std::time::Duration;
+/// use store_sql::Sqlite;
+/// let options = Sqlite::options().poll_every(Duration::from_millis(200)).object_bytes_max(1 << 20);
+/// # let _ = options;
+/// ```
+#[derive(Clone)]
+pub struct SqliteOptions {
+    synchronous: SqliteSynchronous,
+    create: bool,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SqliteOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            synchronous: SqliteSynchronous::Full,
+            create: true,
+            clock: Arc::new(SystemClock::new()),
+            settings: Settings { object_bytes_max: OBJECT_BYTES_MAX, poll_every: POLL_EVERY },
+        }
+    }
+
+    /// Answers a commit before it is on disk: a power failure may lose the last ones, the end of the process does not.
+    pub fn relaxed(mut self) -> Self {
+        self.synchronous = SqliteSynchronous::Normal;
+        self
+    }
+
+    /// Refuses a file that is not there, instead of making it.
+    pub fn existing(mut self) -> Self {
+        self.create = false;
+        self
+    }
+
+    /// Takes the time from another clock.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How long a change of another process may stay unseen; 1 s by default.
+    pub fn poll_every(mut self, ceiling: Duration) -> Self {
+        self.settings.poll_every = ceiling;
+        self
+    }
+
+    /// The largest object that is taken, in bytes of JSON; 16 MiB by default.
+    pub fn object_bytes_max(mut self, bytes: usize) -> Self {
+        self.settings.object_bytes_max = bytes;
+        self
+    }
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`].
+    pub async fn open(self, file: impl AsRef<Path>) -> Result<Sqlite, BackendError> {
+        // The connections are opened again later, when the working directory may be another.
+        let file = std::path::absolute(file.as_ref()).unwrap_or_else(|_| PathBuf::from(file.as_ref()));
+        let place = Arc::new(Place::new(file, self.synchronous, self.create));
+        let mut connection = place.writer().await?;
+        schema::migrate(&mut connection, &place).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .acquire_timeout(READER_WAIT)
+            .connect_lazy_with(place.reader());
+        let store = SqliteStore::new(Writer::start(connection, place), readers, self.clock, self.settings);
+        let backend = Backend::new(store.clone(), InProcessStreamer::new(), InProcessScheduler::new());
+        Ok(Sqlite { store, backend })
+    }
+}
+
+impl fmt::Debug for SqliteOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteOptions").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,78 @@
+//! Lists of runs, with every filter.
+
+use std::sync::Arc;
+
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use workflow_core::Timestamp;
+use workflow_core::adapter::{Cursor, ListPage, ListQuery, Page};
+
+use super::read::{RECORD, record};
+
+pub(super) async fn list(
+    connection: &mut SqliteConnection,
+    query: &ListQuery,
+) -> Result<ListPage, sqlx::Error> {
+    let mut text = QueryBuilder::<Sqlite>::new(format!("select {RECORD} from workflow_records where true"));
+    filters(&mut text, query);
+    let (order, beyond) = if query.newest_first { ("desc", "<") } else { ("asc", ">") };
+    if let Page::After(cursor) = query.page {
+        text.push(format!(" and (created_at, run_id) {beyond} ("));
+        text.push_bind(cursor.created_at.as_millis())
+            .push(", ")
+            .push_bind(cursor.run_id.to_string())
+            .push(")");
+    }
+    text.push(format!(" order by created_at {order}, run_id {order} limit "));
+    text.push_bind(i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1));
+    if let Page::Offset(skip) = query.page {
+        text.push(" offset ").push_bind(i64::try_from(skip).unwrap_or(i64::MAX));
+    }
+    let mut rows = text.build().fetch_all(connection).await?;
+    let more = rows.len() > query.limit;
+    rows.truncate(query.limit);
+    let mut page = ListPage::default();
+    for row in &rows {
+        match record(row) {
+            Ok(record) => page.records.push(Arc::new(record)),
+            Err(error) => page.unreadable.push(error),
+        }
+    }
+    if let Some(last) = rows.last().filter(|_| more) {
+        let run_id = super::commit::parse(last.try_get(0)?)?;
+        page.next = Some(Cursor { created_at: Timestamp::from_millis(last.try_get(6)?), run_id });
+    }
+    Ok(page)
+}
+
+fn filters(text: &mut QueryBuilder<Sqlite>, query: &ListQuery) {
+    if let Some(name) = &query.workflow_name {
+        text.push(" and workflow_name = ").push_bind(name.as_str().to_owned());
+    }
+    if !query.foreign_ids.is_empty() {
+        one_of(text, "foreign_id", query.foreign_ids.iter().map(|id| id.as_str().to_owned()));
+    }
+    if !query.statuses.is_empty() {
+        one_of(text, "status", query.statuses.iter().map(|status| status.get()));
+    }
+    if !query.run_states.is_empty() {
+        one_of(text, "run_state", query.run_states.iter().map(|state| state.code()));
+    }
+    if let Some(from) = query.created_from {
+        text.push(" and created_at >= ").push_bind(from.as_millis());
+    }
+    if let Some(before) = query.created_before {
+        text.push(" and created_at < ").push_bind(before.as_millis());
+    }
+}
+
+fn one_of<V>(text: &mut QueryBuilder<Sqlite>, column: &str, values: impl Iterator<Item = V>)
+where
+    V: for<'q> sqlx::Encode<'q, Sqlite> + sqlx::Type<Sqlite>,
+{
+    text.push(format!(" and {column} in ("));
+    let mut list = text.separated(", ");
+    for value in values {
+        list.push_bind(value);
+    }
+    text.push(")");
+}

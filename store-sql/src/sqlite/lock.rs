@@ -1,0 +1,38 @@
+//! One process runs engines on a file: a lock of the operating system beside it, freed when the process ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use workflow_core::adapter::{BackendError, ErrorKind};
+
+/// The lock; given back when it is dropped.
+pub(super) struct EngineLock(#[allow(dead_code, reason = "held, not read")] File);
+
+/// Where the lock of a database file is.
+pub(super) fn lock_file(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+impl EngineLock {
+    pub(super) fn take(database: &Path) -> Result<Self, BackendError> {
+        let path = lock_file(database);
+        let failed = |error: std::io::Error| {
+            let context = format!("the lock file {} cannot be opened", path.display());
+            BackendError::with_source(ErrorKind::Permanent, context, error)
+        };
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(BackendError::new(
+                ErrorKind::AlreadyRunning,
+                format!(
+                    "another engine runs on {}: stop it, or only connect to it for triggers, callbacks and reads",
+                    database.display()
+                ),
+            )),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Roles, runs that nothing drives, and runs that are old.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use workflow_core::adapter::{Cursor, EpochClaim};
+use workflow_core::{Epoch, Record, RunId, RunState, Timestamp};
+
+use super::bulk::Bulk;
+use super::commit::as_i64;
+use super::read::{RECORD, record};
+
+const UNSENT: Bulk =
+    Bulk { before: "select distinct run_id from workflow_outbox where run_id in", columns: 1, after: "" };
+
+const WAITING: Bulk = Bulk {
+    before: "select run_id, version from workflow_retries where (run_id, version) in",
+    columns: 2,
+    after: "",
+};
+
+const DEAD: Bulk = Bulk {
+    before: "select run_id, version from workflow_dead_letters where (run_id, version) in",
+    columns: 2,
+    after: "",
+};
+
+/// What belongs to a run, and goes with it.
+const FORGET: [Bulk; 6] = [
+    Bulk { before: "delete from workflow_history where run_id in", columns: 1, after: "" },
+    Bulk { before: "delete from workflow_timeouts where run_id in", columns: 1, after: "" },
+    Bulk { before: "delete from workflow_retries  where run_id in", columns: 1, after: "" },
+    Bulk { before: "delete from workflow_inbox  where run_id in", columns: 1, after: "" },
+    Bulk { before: "delete from workflow_dead_letters  where run_id in", columns: 1, after: "" },
+    Bulk { before: "delete from workflow_records where run_id in", columns: 1, after: "" },
+];
+
+pub(super) async fn register(
+    connection: &mut SqliteConnection,
+    role: &str,
+    claim: EpochClaim,
+) -> Result<Option<Epoch>, sqlx::Error> {
+    let current = sqlx::query_scalar::<_, i64>("select epoch from workflow_roles where role = ?")
+        .bind(role)
+        .fetch_optional(&mut *connection)
+        .await?
+        .map_or(0, i64::unsigned_abs);
+    let epoch = match claim {
+        EpochClaim::Next => current + 1,
+        EpochClaim::At(epoch) if epoch.get() <= current => return Ok(None),
+        EpochClaim::At(epoch) => epoch.get(),
+    };
+    sqlx::query(
+        "insert into workflow_roles values (?, ?) on conflict (role) do update set epoch = excluded.epoch",
+    )
+    .bind(role)
+    .bind(as_i64(epoch))
+    .execute(connection)
+    .await?;
+    Ok(Some(Epoch::new(epoch)))
+}
+
+/// One slice of the live runs of a workflow, by the index of live runs; those that nothing drives.
+pub(super) async fn driverless(
+    connection: &mut SqliteConnection,
+    workflow: &str,
+    before: Timestamp,
+    after: Option<Cursor>,
+    limit: usize,
+) -> Result<(Vec<Arc<Record>>, Option<Cursor>), sqlx::Error> {
+    let text = format!(
+        "select {RECORD} from workflow_records where workflow_name = ? and live = 1 and foreign_id > coalesce((select \
+         foreign_id from workflow_records where run_id = ?), '') order by foreign_id limit ?"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(text))
+        .bind(workflow)
+        .bind(after.map(|cursor| cursor.run_id.to_string()))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&mut *connection)
+        .await?;
+    let next = match rows.last().filter(|_| rows.len() == limit) {
+        Some(row) => Some(Cursor {
+            created_at: Timestamp::from_millis(row.try_get(6)?),
+            run_id: super::commit::parse(row.try_get(0)?)?,
+        }),
+        None => None,
+    };
+    let old = rows.iter().filter_map(|row| record(row).ok()).filter(|record| record.updated_at < before);
+    let old: Vec<Record> = old.collect();
+    let driven = driven(connection, &old).await?;
+    Ok((old.into_iter().filter(|record| !driven.contains(&record.run_id)).map(Arc::new).collect(), next))
+}
+
+async fn driven(
+    connection: &mut SqliteConnection,
+    records: &[Record],
+) -> Result<HashSet<RunId>, sqlx::Error> {
+    let mut driven =
+        run_ids(&UNSENT.fetch(connection, records, |q, record| q.bind(record.run_id.to_string())).await?)?;
+    for statement in [&WAITING, &DEAD] {
+        let rows = statement
+            .fetch(connection, records, |q, record| {
+                q.bind(record.run_id.to_string()).bind(as_i64(record.version.get()))
+            })
+            .await?;
+        driven.extend(run_ids(&rows)?);
+    }
+    Ok(driven)
+}
+
+pub(super) async fn purge(
+    connection: &mut SqliteConnection,
+    workflow: &str,
+    before: Timestamp,
+    limit: usize,
+) -> Result<u64, sqlx::Error> {
+    let ended = [RunState::Cancelled, RunState::Completed, RunState::DataDeleted].map(RunState::code);
+    let text = format!(
+        "select run_id from workflow_records where workflow_name = ? and created_at < ? and updated_at < ? and run_state \
+         in ({}, {}, {}) and not exists (select 1 from workflow_outbox o where o.run_id = workflow_records.run_id) order \
+         by created_at limit ?",
+        ended[0], ended[1], ended[2]
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(text))
+        .bind(workflow)
+        .bind(before.as_millis())
+        .bind(before.as_millis())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&mut *connection)
+        .await?;
+    let runs: Vec<RunId> = run_ids(&rows)?.into_iter().collect();
+    for statement in &FORGET {
+        statement.run(connection, &runs, |query, run_id| query.bind(run_id.to_string())).await?;
+    }
+    Ok(runs.len() as u64)
+}
+
+fn run_ids(rows: &[SqliteRow]) -> Result<HashSet<RunId>, sqlx::Error> {
+    rows.iter().map(|row| super::commit::parse(row.try_get(0)?)).collect()
+}

@@ -1,0 +1,26 @@
+//! SQLite: one file, one writer, any number of readers.
+//!
+//! The file is in WAL mode, and a commit is on disk when it is answered (`synchronous=FULL`). All writing goes through
+//! one connection that a task of its own drives, so that a caller that stops waiting leaves no half transaction. A
+//! statement has a price of its own, much higher than that of a row, so rows of many changes share one.
+
+mod attach;
+mod bulk;
+mod commit;
+mod decide;
+mod due;
+mod effects;
+mod error;
+mod handle;
+mod list;
+mod lock;
+mod maintain;
+mod open;
+mod read;
+mod schema;
+mod store;
+mod writer;
+
+pub use attach::attach;
+pub use handle::{Sqlite, SqliteOptions};
+pub use store::SqliteStore;

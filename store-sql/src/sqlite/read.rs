@@ -1,0 +1,284 @@
+//! What is read by key.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use workflow_core::adapter::{
+    BackendError, Callback, DeadLetter, Found, HistoryQuery, OutboxPage, RetryKey, RetryRow, SlotKey,
+    StoredOutboxRow,
+};
+use workflow_core::{
+    Actor, EventId, HistoryEntry, Record, RunId, RunState, StatusCode, Timestamp, Version, WorkflowName,
+    decode_outbox,
+};
+
+use super::bulk::Bulk;
+use super::commit::as_i64;
+use super::error::corrupt;
+use crate::record_row::RecordRow;
+
+/// The columns of a record, in the order in which [`record`] reads them.
+pub(super) const RECORD: &str = "run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, \
+                                 meta, version, last_event_id, paused_by, start_key";
+
+const LOOKUP: Bulk = Bulk {
+    before: "select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, \
+             last_event_id, paused_by, start_key from workflow_records where run_id in",
+    columns: 1,
+    after: "",
+};
+
+const ENTERED: Bulk = Bulk {
+    before: "select distinct h.run_id, h.to_status from",
+    columns: 2,
+    after: "as v join workflow_history h on h.run_id = v.column1 and h.to_status = v.column2",
+};
+
+/// A record from a row that was selected by [`RECORD`].
+pub(super) fn record(row: &SqliteRow) -> Result<Record, BackendError> {
+    let row = RecordRow {
+        run_id: value(row, 0)?,
+        workflow_name: value(row, 1)?,
+        foreign_id: value(row, 2)?,
+        run_state: value(row, 3)?,
+        status: value(row, 4)?,
+        object: value(row, 5)?,
+        created_at: value(row, 6)?,
+        updated_at: value(row, 7)?,
+        meta: value(row, 8)?,
+        version: value(row, 9)?,
+        last_event_id: value(row, 10)?,
+        paused_by: value(row, 11)?,
+        start_key: value(row, 12)?,
+    };
+    row.into_record()
+}
+
+fn value<'r, V>(row: &'r SqliteRow, at: usize) -> Result<V, BackendError>
+where
+    V: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+{
+    let run = || row.try_get::<String, _>(0).unwrap_or_default();
+    row.try_get(at).map_err(|error| corrupt("workflow_records", format_args!("run {}: {error}", run())))
+}
+
+pub(super) async fn lookup(
+    connection: &mut SqliteConnection,
+    runs: &[RunId],
+) -> Result<Vec<Found>, sqlx::Error> {
+    let rows = LOOKUP.fetch(connection, runs, |query, run_id| query.bind(run_id.to_string())).await?;
+    let mut found: HashMap<RunId, Found> = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let run_id: &str = row.try_get(0)?;
+        if let Ok(run_id) = run_id.parse() {
+            found.insert(run_id, record(row).map(|record| Some(Arc::new(record))));
+        }
+    }
+    Ok(runs.iter().map(|run_id| found.get(run_id).cloned().unwrap_or(Ok(None))).collect())
+}
+
+/// One record by a condition with two values.
+pub(super) async fn one(
+    connection: &mut SqliteConnection,
+    condition: &'static str,
+    name: &str,
+    key: &str,
+) -> Result<Found, sqlx::Error> {
+    let text = format!("select {RECORD} from workflow_records where {condition}");
+    let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(name).bind(key);
+    let row = query.fetch_optional(connection).await?;
+    Ok(row.map(|row| record(&row).map(Arc::new)).transpose())
+}
+
+pub(super) async fn history(
+    connection: &mut SqliteConnection,
+    query: &HistoryQuery,
+) -> Result<Result<Vec<HistoryEntry>, BackendError>, sqlx::Error> {
+    let text = "select workflow_name, run_id, version, from_status, to_status, run_state, reason, actor, attempt, \
+                duration_us, at, object from workflow_history where run_id = ? and version > ? order by version limit ?";
+    let after = query.after.map_or(0, Version::get);
+    let rows = sqlx::query(text)
+        .bind(query.run_id.to_string())
+        .bind(as_i64(after))
+        .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.iter().map(|row| entry(row, query.run_id)).collect())
+}
+
+fn entry(row: &SqliteRow, run_id: RunId) -> Result<HistoryEntry, BackendError> {
+    let wrong =
+        |error: &dyn std::fmt::Display| corrupt("workflow_history", format_args!("run {run_id}: {error}"));
+    let status = |code: i32| StatusCode::new(code).map_err(|error| wrong(&error));
+    let read = || -> Result<_, sqlx::Error> {
+        Ok((row.try_get::<String, _>(0)?, row.try_get::<i64, _>(2)?, row.try_get::<Option<i32>, _>(3)?))
+    };
+    let (workflow_name, version, from) = read().map_err(|error| wrong(&error))?;
+    let rest = || -> Result<_, sqlx::Error> {
+        let state: (i32, i32) = (row.try_get(4)?, row.try_get(5)?);
+        let text: (String, String) = (row.try_get(6)?, row.try_get(7)?);
+        let numbers: (i64, i64, i64) = (row.try_get(8)?, row.try_get(9)?, row.try_get(10)?);
+        Ok((state, text, numbers, row.try_get::<Option<Vec<u8>>, _>(11)?))
+    };
+    let ((to, run_state), (reason, actor), (attempt, duration_us, at), object) =
+        rest().map_err(|error| wrong(&error))?;
+    Ok(HistoryEntry {
+        workflow_name: WorkflowName::new(workflow_name).map_err(|error| wrong(&error))?,
+        run_id,
+        version: Version::new(version.unsigned_abs()).ok_or_else(|| wrong(&"version 0"))?,
+        from_status: from.map(status).transpose()?,
+        to_status: status(to)?,
+        run_state: RunState::from_code(run_state).map_err(|error| wrong(&error))?,
+        reason: reason.into(),
+        actor: Actor::from_name(&actor),
+        attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
+        duration: std::time::Duration::from_micros(duration_us.unsigned_abs()),
+        at: Timestamp::from_millis(at),
+        object: object.map(Bytes::from),
+    })
+}
+
+pub(super) async fn entered(
+    connection: &mut SqliteConnection,
+    runs: &[(RunId, StatusCode)],
+) -> Result<Vec<bool>, sqlx::Error> {
+    let rows =
+        ENTERED.fetch(connection, runs, |query, run| query.bind(run.0.to_string()).bind(run.1.get())).await?;
+    let mut seen: HashSet<(String, i32)> = HashSet::with_capacity(rows.len());
+    for row in &rows {
+        seen.insert((row.try_get(0)?, row.try_get(1)?));
+    }
+    Ok(runs.iter().map(|(run_id, status)| seen.contains(&(run_id.to_string(), status.get()))).collect())
+}
+
+pub(super) async fn outbox(
+    connection: &mut SqliteConnection,
+    after: Option<String>,
+    limit: usize,
+) -> Result<OutboxPage, sqlx::Error> {
+    let text =
+        "select id, workflow_name, data, created_at from workflow_outbox where id > ? order by id limit ?";
+    let rows = sqlx::query(text)
+        .bind(after.unwrap_or_default())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await?;
+    let more = rows.len() == limit;
+    Ok(OutboxPage { rows: rows.iter().map(outbox_row).collect::<Result<_, _>>()?, more })
+}
+
+fn outbox_row(row: &SqliteRow) -> Result<StoredOutboxRow, sqlx::Error> {
+    let id: String = row.try_get(0)?;
+    let data = row.try_get::<Option<Vec<u8>>, _>(2);
+    let event = match (id.parse::<EventId>(), data) {
+        (_, Err(error)) => Err((error.to_string().into(), Bytes::new())),
+        (_, Ok(None)) => Err(("column data is NULL".into(), Bytes::new())),
+        (Err(_), Ok(Some(data))) => {
+            Err((format!("the id {id:?} is not `outbox-id-` and a UUID").into(), Bytes::from(data)))
+        }
+        (Ok(id), Ok(Some(data))) => match decode_outbox(&data) {
+            Ok(event) => Ok((id, Arc::new(event))),
+            Err(error) => Err((why(&error).into(), Bytes::from(data))),
+        },
+    };
+    Ok(StoredOutboxRow {
+        id: id.into(),
+        event,
+        workflow_name: row.try_get::<String, _>(1)?.into(),
+        created_at: Timestamp::from_millis(row.try_get(3)?),
+    })
+}
+
+/// An error with its cause, on one line.
+pub(super) fn why(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}
+
+pub(super) async fn retry(
+    connection: &mut SqliteConnection,
+    key: &RetryKey,
+) -> Result<Option<RetryRow>, sqlx::Error> {
+    let text = "select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = \
+                ? and version = ? and process = ?";
+    let query = sqlx::query(text)
+        .bind(key.run_id.to_string())
+        .bind(as_i64(key.version.get()))
+        .bind(key.process.as_str());
+    Ok(query.fetch_optional(connection).await?.as_ref().map(retry_row).transpose()?.flatten())
+}
+
+/// A retry row; `None` if its event cannot be read any more, so that it is as good as not there.
+pub(super) fn retry_row(row: &SqliteRow) -> Result<Option<RetryRow>, sqlx::Error> {
+    let (run_id, version): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let process: String = row.try_get(2)?;
+    let (attempt, due): (i64, Option<i64>) = (row.try_get(3)?, row.try_get(4)?);
+    let (last_error, event): (String, Vec<u8>) = (row.try_get(5)?, row.try_get(6)?);
+    let (Ok(run_id), Some(version)) = (run_id.parse(), Version::new(version.unsigned_abs())) else {
+        return Ok(None);
+    };
+    let (Ok(process), Ok(event)) = (workflow_core::ProcessName::new(process), decode_outbox(&event)) else {
+        tracing::error!(run_id = %run_id, "a retry row cannot be read");
+        return Ok(None);
+    };
+    Ok(Some(RetryRow {
+        key: RetryKey { run_id, version, process },
+        attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
+        due: due.map(Timestamp::from_millis),
+        last_error: last_error.into(),
+        event: Arc::new(event),
+    }))
+}
+
+pub(super) async fn inbox(
+    connection: &mut SqliteConnection,
+    run_id: RunId,
+    status: StatusCode,
+) -> Result<Vec<Callback>, sqlx::Error> {
+    let text = "select key, payload, applied from workflow_inbox where run_id = ? and status = ? order by noted, key";
+    let rows = sqlx::query(text).bind(run_id.to_string()).bind(status.get()).fetch_all(connection).await?;
+    let callback = |row: &SqliteRow| -> Result<Callback, sqlx::Error> {
+        Ok(Callback {
+            status,
+            key: row.try_get::<String, _>(0)?.into(),
+            payload: Bytes::from(row.try_get::<Vec<u8>, _>(1)?),
+            applied: row.try_get::<i64, _>(2)? != 0,
+        })
+    };
+    rows.iter().map(callback).collect()
+}
+
+pub(super) async fn last_slot(
+    connection: &mut SqliteConnection,
+    key: &SlotKey,
+) -> Result<Option<Timestamp>, sqlx::Error> {
+    let text = "select max(slot) from workflow_slots where workflow_name = ? and foreign_id = ? and spec = ?";
+    let query = sqlx::query_scalar::<_, Option<i64>>(text);
+    let query = query.bind(key.workflow_name.as_str()).bind(key.foreign_id.as_str()).bind(&*key.spec);
+    Ok(query.fetch_one(connection).await?.map(Timestamp::from_millis))
+}
+
+pub(super) async fn dead_letters(
+    connection: &mut SqliteConnection,
+    limit: usize,
+) -> Result<Vec<DeadLetter>, sqlx::Error> {
+    let text = "select id, workflow_name, run_id, version, process, reason, data, created_at from workflow_dead_letters \
+                order by created_at, id limit ?";
+    let rows = sqlx::query(text).bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(connection).await?;
+    let letter = |row: &SqliteRow| -> Result<DeadLetter, sqlx::Error> {
+        let (run_id, version): (Option<String>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
+        Ok(DeadLetter {
+            id: row.try_get::<String, _>(0)?.into(),
+            workflow_name: row.try_get::<String, _>(1)?.into(),
+            run_id: run_id.and_then(|run_id| run_id.parse().ok()),
+            version: version.and_then(|version| Version::new(version.unsigned_abs())),
+            process: row.try_get::<String, _>(4)?.into(),
+            reason: row.try_get::<String, _>(5)?.into(),
+            data: Bytes::from(row.try_get::<Vec<u8>, _>(6)?),
+            created_at: Timestamp::from_millis(row.try_get(7)?),
+        })
+    };
+    rows.iter().map(letter).collect()
+}
