@@ -11,7 +11,7 @@ mod run;
 pub use definition::*;
 pub use engine::{
     Awaited, CallbackCall, Client, LATENCY_BOUNDS_SECONDS, Metrics, Object, ProcessState, RunPage, Running,
-    Sample, Shutdown, StoredRun, Trigger, Wait,
+    Sample, Shutdown, Start, StoredRun, Trigger, Wait,
 };
 pub use error::Error;
 pub use model::*;

@@ -11,7 +11,7 @@ use super::callback::Call;
 use super::core::{Core, Object};
 use super::metrics::{Metrics, ProcessState};
 use super::stored_run::{RunPage, StoredRun};
-use super::trigger::{NewRun, Trigger};
+use super::trigger::{Start, Trigger};
 use super::wait::Wait;
 use crate::adapter::{BoxFuture, DeadLetter, HistoryQuery, ListQuery};
 use crate::definition::CallbackOutcome;
@@ -66,20 +66,22 @@ impl<T: Object, S: Status> Client<T, S> {
     /// # Errors
     /// What the store says; then some may have been started.
     #[track_caller]
-    pub fn trigger_all<I, F>(&self, runs: I) -> impl Future<Output = Result<Vec<Result<RunId, Error>>, Error>>
+    pub fn trigger_all<I>(
+        &self,
+        runs: I,
+    ) -> impl Future<Output = Result<Vec<Result<RunId, Error>>, Error>> + Send + use<I, T, S>
     where
-        I: IntoIterator<Item = (F, T)>,
-        F: Into<String>,
+        I: IntoIterator,
+        I::Item: Into<Start<T, S>>,
     {
         let origin: Arc<str> = std::panic::Location::caller().to_string().into();
         let core = Arc::clone(&self.core);
-        let runs: Vec<(String, T)> =
-            runs.into_iter().map(|(foreign_id, object)| (foreign_id.into(), object)).collect();
+        let runs: Vec<Start<T, S>> = runs.into_iter().map(Into::into).collect();
         async move {
             let mut answers = Vec::with_capacity(runs.len());
             let mut runs = runs.into_iter().peekable();
             while runs.peek().is_some() {
-                let slice: Vec<(String, T)> = runs.by_ref().take(TRIGGER_SLICE).collect();
+                let slice: Vec<Start<T, S>> = runs.by_ref().take(TRIGGER_SLICE).collect();
                 answers.extend(core.trigger_slice(slice, &origin).await?);
             }
             Ok(answers)
@@ -239,18 +241,16 @@ impl<T: Object, S: Status> Client<T, S> {
 impl<T: Object, S: Status> Core<T, S> {
     async fn trigger_slice(
         &self,
-        slice: Vec<(String, T)>,
+        slice: Vec<Start<T, S>>,
         origin: &Arc<str>,
     ) -> Result<Vec<Result<RunId, Error>>, Error> {
         let mut answers: Vec<Option<Result<RunId, Error>>> = Vec::with_capacity(slice.len());
         let mut lanes: Vec<Vec<(usize, ForeignId, crate::adapter::Change)>> = Vec::new();
         lanes.resize_with(self.hub.commits.lanes(), Vec::new);
-        for (at, (foreign_id, object)) in slice.into_iter().enumerate() {
+        for (at, start) in slice.into_iter().enumerate() {
             answers.push(None);
-            let made = ForeignId::new(foreign_id).map_err(Error::from).and_then(|foreign_id| {
-                let start = self.definition.start;
-                let origin = Arc::clone(origin);
-                let new = NewRun { foreign_id: foreign_id.clone(), object, start, key: None, origin };
+            let made = self.to_start(start, Arc::clone(origin)).and_then(|new| {
+                let foreign_id = new.foreign_id.clone();
                 Ok((foreign_id, self.new_run(new)?))
             });
             match made {

@@ -42,7 +42,7 @@ pub use self::core::Object;
 pub use self::metrics::{LATENCY_BOUNDS_SECONDS, Metrics, ProcessState, Sample};
 pub use self::running::{Running, Shutdown};
 pub use self::stored_run::{RunPage, StoredRun};
-pub use self::trigger::Trigger;
+pub use self::trigger::{Start, Trigger};
 pub use self::wait::{Awaited, Wait};
 
 /// Sleeps, or waits for ever if there is no end to the sleep.

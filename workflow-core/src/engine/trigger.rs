@@ -21,6 +21,17 @@ pub(crate) struct NewRun<T, S> {
 }
 
 impl<T: Object, S: Status> Core<T, S> {
+    /// Checks what a caller wants to start.
+    pub(crate) fn to_start(&self, start: Start<T, S>, origin: Arc<str>) -> Result<NewRun<T, S>, Error> {
+        Ok(NewRun {
+            foreign_id: ForeignId::new(start.foreign_id)?,
+            object: start.object,
+            start: start.status.unwrap_or(self.definition.start),
+            key: start.key.map(StartKey::new).transpose()?,
+            origin,
+        })
+    }
+
     /// The change that stores a new run.
     pub(crate) fn new_run(&self, new: NewRun<T, S>) -> Result<Change, Error> {
         let NewRun { foreign_id, object, start, key, origin } = new;
@@ -93,34 +104,72 @@ impl<T: Object, S: Status> Core<T, S> {
     }
 }
 
-/// A run about to be started: await it.
+/// A run to start with [`Client::trigger_all`]; a pair of foreign id and object is one.
 ///
-/// It can be told where to start, and under which key.
-#[must_use = "a run is started when this is awaited"]
-pub struct Trigger<'a, T, S> {
-    client: &'a Client<T, S>,
-    foreign_id: String,
-    object: T,
-    start: Option<S>,
-    key: Option<String>,
-    origin: &'static Location<'static>,
+/// ```
+/// use workflow_core::Start;
+/// # #[derive(Clone, Copy)] enum S {}
+/// let start: Start<String, S> = Start::new("order-17", "the object".to_owned()).key("order-17");
+/// # let _ = start;
+/// ```
+#[derive(Clone, Debug)]
+pub struct Start<T, S> {
+    pub(crate) foreign_id: String,
+    pub(crate) object: T,
+    pub(crate) status: Option<S>,
+    pub(crate) key: Option<String>,
 }
 
-impl<'a, T: Object, S: Status> Trigger<'a, T, S> {
-    #[track_caller]
-    pub(crate) fn new(client: &'a Client<T, S>, foreign_id: String, object: T) -> Self {
-        Self { client, foreign_id, object, start: None, key: None, origin: Location::caller() }
+impl<T, S> Start<T, S> {
+    /// A run of this business key, with this object.
+    pub fn new(foreign_id: impl Into<String>, object: T) -> Self {
+        Self { foreign_id: foreign_id.into(), object, status: None, key: None }
     }
 
     /// Starts in this status instead of the workflow's first one.
-    pub fn start_at(mut self, status: S) -> Self {
-        self.start = Some(status);
+    pub fn at(mut self, status: S) -> Self {
+        self.status = Some(status);
         self
     }
 
     /// Starts one run for ever: the same key again gives the run that it made, finished or not.
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
+        self
+    }
+}
+
+impl<T, S, F: Into<String>> From<(F, T)> for Start<T, S> {
+    fn from((foreign_id, object): (F, T)) -> Self {
+        Self::new(foreign_id, object)
+    }
+}
+
+/// A run about to be started: await it.
+///
+/// It can be told where to start, and under which key.
+#[must_use = "a run is started when this is awaited"]
+pub struct Trigger<'a, T, S> {
+    client: &'a Client<T, S>,
+    start: Start<T, S>,
+    origin: &'static Location<'static>,
+}
+
+impl<'a, T: Object, S: Status> Trigger<'a, T, S> {
+    #[track_caller]
+    pub(crate) fn new(client: &'a Client<T, S>, foreign_id: String, object: T) -> Self {
+        Self { client, start: Start::new(foreign_id, object), origin: Location::caller() }
+    }
+
+    /// Starts in this status instead of the workflow's first one.
+    pub fn start_at(mut self, status: S) -> Self {
+        self.start = self.start.at(status);
+        self
+    }
+
+    /// Starts one run for ever: the same key again gives the run that it made, finished or not.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.start = self.start.key(key);
         self
     }
 }
@@ -132,15 +181,8 @@ impl<'a, T: Object, S: Status> IntoFuture for Trigger<'a, T, S> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let core = self.client.core();
-            let key = self.key.map(StartKey::new).transpose()?;
-            core.trigger(NewRun {
-                foreign_id: ForeignId::new(self.foreign_id)?,
-                object: self.object,
-                start: self.start.unwrap_or(core.definition.start),
-                key,
-                origin: self.origin.to_string().into(),
-            })
-            .await
+            let new = core.to_start(self.start, self.origin.to_string().into())?;
+            core.trigger(new).await
         })
     }
 }

@@ -54,10 +54,22 @@ impl<'a, T: Object, S: Status> Wait<'a, T, S> {
     /// # Errors
     /// [`Error::NotFound`] if there is no such run.
     pub async fn finished(self) -> Result<StoredRun<T, S>, Error> {
-        let hub = &self.client.core().hub;
-        let mut waiting = hub.waiters.join(self.run_id);
-        let mut record = self.client.core().lookup(self.run_id).await?;
-        while !record.run_state.is_finished() {
+        self.until(RunState::is_finished).await
+    }
+
+    /// Waits until nothing will happen to the run by itself soon: it has ended, or is paused.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such run.
+    pub async fn at_rest(self) -> Result<StoredRun<T, S>, Error> {
+        self.until(|state| state.is_finished() || state == RunState::Paused).await
+    }
+
+    async fn until(self, reached: impl Fn(RunState) -> bool) -> Result<StoredRun<T, S>, Error> {
+        let core = self.client.core();
+        let mut waiting = core.hub.waiters.join(self.run_id);
+        let mut record = core.lookup(self.run_id).await?;
+        while !reached(record.run_state) {
             record = waiting.records.recv().await.ok_or(Error::ShuttingDown)?;
         }
         self.client.stored(record)
