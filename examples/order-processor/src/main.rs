@@ -1,3 +1,31 @@
-//! Example: order-processor.
+//! Takes orders from their arrival to the customer's door, and says what became of them.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use order_processor::args::Args;
+use order_processor::{generate, process};
+use tracing_subscriber::EnvFilter;
+
+/// The program failed.
+const FAILED: u8 = 1;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let level = match args.verbose {
+        0 => "error",
+        1 => "warn,workflow_core=debug",
+        _ => "info,workflow_core=trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let done = match args.generate {
+        Some(orders) => generate::print(orders, args.seed).map(|()| ExitCode::SUCCESS),
+        None => process::main(&args).await,
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(FAILED)
+    })
+}

@@ -1,0 +1,52 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Takes orders through validate, pay, reserve and fulfil, durably: kill it at any moment, start it again, and it goes
+/// on where it was.
+#[derive(Clone, Debug, Parser)]
+#[command(version, after_help = HELP)]
+pub struct Args {
+    /// The orders, one JSON object a line; `-` reads standard input [default: the 1,000 orders of the sample]
+    #[arg(short, long, value_name = "FILE", conflicts_with = "generate")]
+    pub input: Option<PathBuf>,
+
+    /// The SQLite file that keeps the runs; it is made if it is not there
+    #[arg(short, long, value_name = "FILE", default_value = "orders.db", conflicts_with = "generate")]
+    pub database: PathBuf,
+
+    /// Print one JSON object instead of the table
+    #[arg(long, conflicts_with = "generate")]
+    pub json: bool,
+
+    /// How many orders may be under way at once
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub in_flight: u32,
+
+    /// Print N varied orders as JSON lines, and do nothing else
+    #[arg(long, value_name = "N")]
+    pub generate: Option<u64>,
+
+    /// What the generated orders are made from: the same seed makes the same orders
+    #[arg(long, value_name = "S", default_value_t = 1, requires = "generate")]
+    pub seed: u64,
+
+    /// Show the engine's log on standard error; twice shows more
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+const HELP: &str = "\
+Examples:
+  order-processor                                   the sample of 1,000 orders, kept in orders.db
+  order-processor --generate 50000 --seed 7 | order-processor --input - --database big.db
+  order-processor --input orders.jsonl --json       for programs
+
+Exit codes:
+  0  every line was an order, and every order came to an end
+  1  the program failed
+  2  the command line was wrong
+  3  some lines were rejected; the rest came to an end
+  4  some orders have not come to an end: they are paused, or it was interrupted; run it again to go on";

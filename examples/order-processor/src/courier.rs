@@ -1,0 +1,65 @@
+//! The courier, played by this program: collects what is packed.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc};
+use workflow::adapter::{ListQuery, Page};
+use workflow::prelude::*;
+
+use crate::order::{Courier, Order, OrderStatus};
+
+/// How many parcels are collected at once.
+const VANS: usize = 512;
+
+/// How many runs one query gives.
+const PAGE: usize = 500;
+
+/// Collects what it is called for, until nobody can call it any more.
+pub async fn work(client: Client<Order, OrderStatus>, mut calls: mpsc::UnboundedReceiver<String>) {
+    let vans = Arc::new(Semaphore::new(VANS));
+    while let Some(order) = calls.recv().await {
+        let Ok(van) = Arc::clone(&vans).acquire_owned().await else { return };
+        let client = client.clone();
+        tokio::spawn(async move {
+            collect(&client, &order).await;
+            drop(van);
+        });
+    }
+}
+
+async fn collect(client: &Client<Order, OrderStatus>, order: &str) {
+    let driver = if order.len() % 2 == 0 { &br#""Mo""#[..] } else { br#""Kim""# };
+    let call = client.callback(OrderStatus::Reserved, order, driver).key("collected");
+    if let Err(error) = call.await {
+        eprintln!("the courier could not collect {order}: {error}");
+    }
+}
+
+/// Calls the courier for what was packed before this process began.
+///
+/// # Errors
+/// If the runs cannot be listed.
+pub async fn call_again(
+    client: &Client<Order, OrderStatus>,
+    office: &mpsc::UnboundedSender<String>,
+) -> Result<(), workflow::Error> {
+    let mut query = ListQuery {
+        statuses: vec![workflow::Status::code(OrderStatus::Reserved)],
+        run_states: vec![RunState::Running],
+        limit: PAGE,
+        ..ListQuery::default()
+    };
+    loop {
+        let page = client.list(query.clone()).await?;
+        for run in &page.runs {
+            if run.object().is_ok_and(|order| order.courier == Courier::Prompt) {
+                // The office is open for as long as the courier works.
+                let _ = office.send(run.foreign_id().to_string());
+            }
+        }
+        match page.next {
+            Some(cursor) => query.page = Page::After(cursor),
+            None => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The main example as a library: what the program does, for it and for the tests.
+
+pub mod args;
+pub mod courier;
+pub mod flow;
+pub mod generate;
+pub mod input;
+pub mod order;
+pub mod process;
+pub mod progress;
+pub mod report;
