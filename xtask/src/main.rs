@@ -1,3 +1,54 @@
-//! Placeholder.
+//! Project tasks: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask bench`.
 
-fn main() {}
+mod bench;
+mod test;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tasks of this project.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run everything that must pass: format, tidy, lints, all tests, documentation
+    Test,
+    /// Check the dependency arrows and the style budgets
+    Tidy,
+    /// Run a benchmark; `cargo xtask bench embedded --help` says more
+    Bench {
+        /// What to measure, and how
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Args::parse().task {
+        Task::Test => test::run(&root()),
+        Task::Tidy => tidy::run(&root()),
+        Task::Bench { args } => bench::run(&root(), &args),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the workspace.
+fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map(PathBuf::from).unwrap_or(here)
+}

@@ -1,0 +1,125 @@
+//! `cargo xtask test`: everything that must pass, each stage even if one before it failed.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::Context;
+
+use crate::tidy;
+
+/// What the tests of all packages came to.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+}
+
+/// Runs all stages; tells whether all passed.
+pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
+    ensure_c_compiler()?;
+    let begun = Instant::now();
+    let mut failed: Vec<&str> = Vec::new();
+    let mut stage = |name: &'static str, passed: bool| {
+        if !passed {
+            failed.push(name);
+        }
+    };
+    stage("format", cargo(root, "format", &["fmt", "--all", "--check"])?);
+    println!("== tidy");
+    stage("tidy", tidy::run(root)?);
+    let lints = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
+    stage("lints", cargo(root, "lints", &lints)?);
+    let (passed, counts) = tests(root)?;
+    stage("tests", passed);
+    stage(
+        "documentation",
+        cargo(root, "documentation", &["doc", "--workspace", "--no-deps", "--all-features"])?,
+    );
+    println!("== {} s", begun.elapsed().as_secs());
+    for name in &failed {
+        println!("stage failed: {name}");
+    }
+    println!("{} passed, {} failed", counts.passed, counts.failed.max(u64::from(!failed.is_empty())));
+    Ok(failed.is_empty())
+}
+
+fn cargo(root: &Path, stage: &str, args: &[&str]) -> anyhow::Result<bool> {
+    println!("== {stage}: cargo {}", args.join(" "));
+    let status = command(root, args).status().with_context(|| format!("cannot run cargo for {stage}"))?;
+    Ok(status.success())
+}
+
+fn command(root: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(args).current_dir(root).env("RUSTDOCFLAGS", "-D warnings");
+    command
+}
+
+/// Runs the tests of all packages, shows what they print, and counts.
+fn tests(root: &Path) -> anyhow::Result<(bool, Counts)> {
+    let args = ["test", "--workspace", "--all-features", "--no-fail-fast"];
+    println!("== tests: cargo {}", args.join(" "));
+    let mut child = command(root, &args).stdout(Stdio::piped()).spawn().context("cannot run cargo test")?;
+    let mut counts = Counts::default();
+    if let Some(output) = child.stdout.take() {
+        let mut shown = std::io::stdout().lock();
+        for line in BufReader::new(output).lines() {
+            let line = line.context("cannot read what the tests print")?;
+            counts = counts.and(&line);
+            writeln!(shown, "{line}")?;
+        }
+    }
+    Ok((child.wait()?.success(), counts))
+}
+
+impl Counts {
+    /// Adds a line of the form `test result: ok. 12 passed; 0 failed; ..`.
+    fn and(self, line: &str) -> Self {
+        let Some(rest) = line.strip_prefix("test result: ") else { return self };
+        let count = |what: &str| -> u64 {
+            let words: Vec<&str> = rest.split([' ', ';', '.']).filter(|word| !word.is_empty()).collect();
+            words.windows(2).find(|pair| pair[1] == what).and_then(|pair| pair[0].parse().ok()).unwrap_or(0)
+        };
+        Self { passed: self.passed + count("passed"), failed: self.failed + count("failed") }
+    }
+}
+
+/// SQLite is compiled from source: without a C compiler, says how to get one, or gets it when it may.
+fn ensure_c_compiler() -> anyhow::Result<()> {
+    if has("cc") || has("gcc") || has("clang") {
+        return Ok(());
+    }
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.starts_with(b"0\n"));
+    if is_root && has("apt-get") {
+        println!("== no C compiler: installing gcc");
+        let install = "apt-get update -q && apt-get install -q -y --no-install-recommends gcc libc6-dev";
+        if Command::new("sh").args(["-c", install]).status().is_ok_and(|status| status.success()) {
+            return Ok(());
+        }
+    }
+    anyhow::bail!(
+        "there is no C compiler: install the Debian packages gcc and libc6-dev, or put `cc` on the path"
+    )
+}
+
+fn has(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_several_packages_add_up() {
+        let lines = [
+            "running 3 tests",
+            "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+            "test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s",
+        ];
+        let counts = lines.iter().fold(Counts::default(), |counts, line| counts.and(line));
+        assert_eq!((counts.passed, counts.failed), (7, 2));
+    }
+}
