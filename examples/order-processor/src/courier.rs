@@ -28,7 +28,7 @@ pub async fn work(client: Client<Order, OrderStatus>, mut calls: mpsc::Unbounded
 }
 
 async fn collect(client: &Client<Order, OrderStatus>, order: &str) {
-    let driver = if order.len() % 2 == 0 { &br#""Mo""#[..] } else { br#""Kim""# };
+    let driver = if order.len().is_multiple_of(2) { &br#""Mo""#[..] } else { br#""Kim""# };
     let call = client.callback(OrderStatus::Reserved, order, driver).key("collected");
     if let Err(error) = call.await {
         eprintln!("the courier could not collect {order}: {error}");

@@ -51,6 +51,9 @@ const INSERT_HISTORY: Bulk = Bulk {
     after: "where column1 is not null on conflict do nothing",
 };
 
+/// A change with its place among those of its commit.
+type Placed = (usize, Change);
+
 /// Makes changes in the present transaction; `acked` outbox rows are deleted with them.
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
@@ -59,7 +62,7 @@ pub(super) async fn commit(
     now: Timestamp,
 ) -> Result<Vec<Outcome>, sqlx::Error> {
     let mut outcomes: Vec<Option<Outcome>> = vec![None; changes.len()];
-    let mut waiting: Vec<(usize, Change)> = changes.into_iter().enumerate().collect();
+    let mut waiting: Vec<Placed> = changes.into_iter().enumerate().collect();
     while !waiting.is_empty() {
         let (round, later) = one_of_each_run(waiting);
         let (places, round): (Vec<usize>, Vec<Change>) = round.into_iter().unzip();
@@ -75,7 +78,7 @@ pub(super) async fn commit(
 }
 
 /// Changes of one run are made one after the other, each in a round of its own.
-fn one_of_each_run(waiting: Vec<(usize, Change)>) -> (Vec<(usize, Change)>, Vec<(usize, Change)>) {
+fn one_of_each_run(waiting: Vec<Placed>) -> (Vec<Placed>, Vec<Placed>) {
     let mut runs = HashSet::with_capacity(waiting.len());
     waiting
         .into_iter()
@@ -123,7 +126,7 @@ async fn create(connection: &mut SqliteConnection, changes: &mut [Decided]) -> R
     if records.is_empty() {
         return Ok(());
     }
-    let created = INSERT.fetch(connection, &records, |query, record| bind_new(query, record)).await?;
+    let created = INSERT.fetch(connection, &records, bind_new).await?;
     let wanted = records.len();
     if created.len() == wanted {
         return Ok(());

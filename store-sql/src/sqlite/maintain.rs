@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
-use workflow_core::adapter::{Cursor, EpochClaim};
+use workflow_core::adapter::{Cursor, DriverlessSlice, EpochClaim};
 use workflow_core::{Epoch, Record, RunId, RunState, Timestamp};
 
 use super::bulk::Bulk;
@@ -69,7 +69,7 @@ pub(super) async fn driverless(
     before: Timestamp,
     after: Option<Cursor>,
     limit: usize,
-) -> Result<(Vec<Arc<Record>>, Option<Cursor>), sqlx::Error> {
+) -> Result<DriverlessSlice, sqlx::Error> {
     let text = format!(
         "select {RECORD} from workflow_records where workflow_name = ? and live = 1 and foreign_id > coalesce((select \
          foreign_id from workflow_records where run_id = ?), '') order by foreign_id limit ?"
@@ -90,7 +90,8 @@ pub(super) async fn driverless(
     let old = rows.iter().filter_map(|row| record(row).ok()).filter(|record| record.updated_at < before);
     let old: Vec<Record> = old.collect();
     let driven = driven(connection, &old).await?;
-    Ok((old.into_iter().filter(|record| !driven.contains(&record.run_id)).map(Arc::new).collect(), next))
+    let records = old.into_iter().filter(|record| !driven.contains(&record.run_id)).map(Arc::new).collect();
+    Ok(DriverlessSlice { records, next })
 }
 
 async fn driven(

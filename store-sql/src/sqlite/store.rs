@@ -7,9 +7,9 @@ use std::time::Duration;
 use sqlx::SqlitePool;
 use sqlx::pool::PoolConnection;
 use workflow_core::adapter::{
-    BackendError, Callback, Change, Clock, Cursor, DeadLetter, DueWork, Effect, EpochClaim, ErrorKind, Found,
-    HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow, SlotKey, Store, StoreLimits,
-    Waking,
+    BackendError, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork, Effect, EpochClaim,
+    ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow, SlotKey,
+    Store, StoreLimits, Waking,
 };
 use workflow_core::{
     Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode, Timestamp,
@@ -237,7 +237,7 @@ impl Store for SqliteStore {
         untouched_for: Duration,
         after: Option<Cursor>,
         limit: usize,
-    ) -> Result<(Vec<Arc<Record>>, Option<Cursor>), BackendError> {
+    ) -> Result<DriverlessSlice, BackendError> {
         let before = self.0.clock.now().before(untouched_for);
         let name = workflow_name.as_str();
         read!(self, "look for runs that nothing drives", |connection| maintain::driverless(

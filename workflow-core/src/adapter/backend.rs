@@ -7,10 +7,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::{
-    BackendError, BoxFuture, Callback, Change, Clock, Cursor, DeadLetter, Delivery, DueWork, EpochClaim,
-    EventReceiver, EventStreamer, Found, Generation, HistoryQuery, Lease, ListPage, ListQuery, OutboxPage,
-    Outcome, Position, Publication, RetryKey, RetryRow, RoleClaim, RoleScheduler, SendOutcome, SlotKey,
-    StartAt, Store, StoreLimits, Waking,
+    BackendError, BoxFuture, Callback, Change, Clock, Cursor, DeadLetter, Delivery, DriverlessSlice, DueWork,
+    EpochClaim, EventReceiver, EventStreamer, Found, Generation, HistoryQuery, Lease, ListPage, ListQuery,
+    OutboxPage, Outcome, Position, Publication, RetryKey, RetryRow, RoleClaim, RoleScheduler, SendOutcome,
+    SlotKey, StartAt, Store, StoreLimits, Waking,
 };
 use crate::{
     Epoch, EventId, ForeignId, GroupName, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode,
@@ -82,7 +82,7 @@ pub trait DynStore: Send + Sync {
         untouched_for: Duration,
         after: Option<Cursor>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<(Vec<Arc<Record>>, Option<Cursor>), BackendError>>;
+    ) -> BoxFuture<'a, Result<DriverlessSlice, BackendError>>;
     fn purge<'a>(
         &'a self,
         workflow_name: &'a WorkflowName,
@@ -211,7 +211,7 @@ impl<S: Store> DynStore for S {
         untouched_for: Duration,
         after: Option<Cursor>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<(Vec<Arc<Record>>, Option<Cursor>), BackendError>> {
+    ) -> BoxFuture<'a, Result<DriverlessSlice, BackendError>> {
         Box::pin(Store::driverless(self, workflow_name, untouched_for, after, limit))
     }
 

@@ -76,6 +76,15 @@ pub struct ListPage {
     pub next: Option<Cursor>,
 }
 
+/// A slice of the live runs of a workflow: those of it that nothing drives.
+#[derive(Clone, Debug, Default)]
+pub struct DriverlessSlice {
+    /// The runs that nothing drives.
+    pub records: Vec<Arc<Record>>,
+    /// The last run that was looked at, where the next slice begins; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
 /// A part of a run's history, by version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistoryQuery {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    BackendError, Callback, Change, Clock, Cursor, DeadLetter, EpochClaim, HistoryQuery, ListPage, ListQuery,
-    Outcome, RetryKey, RetryRow, SlotKey, TimerRow,
+    BackendError, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, EpochClaim, HistoryQuery,
+    ListPage, ListQuery, Outcome, RetryKey, RetryRow, SlotKey, TimerRow,
 };
 use crate::{
     Epoch, Event, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode, Timestamp,
@@ -215,7 +215,7 @@ pub trait Store: Send + Sync + 'static {
         untouched_for: Duration,
         after: Option<Cursor>,
         limit: usize,
-    ) -> impl Future<Output = Result<(Vec<Arc<Record>>, Option<Cursor>), BackendError>> + Send;
+    ) -> impl Future<Output = Result<DriverlessSlice, BackendError>> + Send;
 
     /// Deletes finished runs (Completed, Cancelled, DataDeleted) last stored before `older_than` ago, with all that
     /// belongs to them, but never one with an unsent outbox row. Gives how many were deleted, at most `limit`.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::check;
 use super::connector::ConnectorSource;
 use super::parts::{
-    CallbackCall, CallbackPart, ConnectorCall, ConnectorPart, Definition, HookCall, HookPart, Reconcile,
-    SchedulePart, StepCall, StepPart, TimeoutPart, TimerCall,
+    CallbackCall, CallbackPart, ConnectorCall, ConnectorPart, Definition, DeleteCall, HookCall, HookPart,
+    Reconcile, SchedulePart, StepCall, StepPart, TimeoutPart, TimerCall,
 };
 use super::{DefinitionErrors, EdgeKind, Graph, History, Options, OutboxOptions, Problem, Schedule};
 use crate::{Error, RunState, Status, TimerName, WorkflowName};
@@ -25,7 +25,7 @@ pub(crate) struct Draft<T, S> {
     pub(crate) schedules: Vec<Schedule<T, S>>,
     pub(crate) options: Options,
     pub(crate) start: Option<S>,
-    pub(crate) delete: Option<Arc<dyn Fn(&mut T) + Send + Sync>>,
+    pub(crate) delete: Option<DeleteCall<T>>,
     pub(crate) resume_after: Option<Duration>,
     pub(crate) outbox: OutboxOptions,
     pub(crate) history: History,

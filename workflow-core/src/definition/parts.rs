@@ -31,6 +31,9 @@ pub(crate) type ConnectorCall<T, S> = Arc<
     dyn for<'a> Fn(&'a Api<T, S>, &'a ConnectorEvent) -> BoxFuture<'a, Result<(), StepError>> + Send + Sync,
 >;
 
+/// The user's own deletion: what it leaves of an object stays.
+pub(crate) type DeleteCall<T> = Arc<dyn Fn(&mut T) + Send + Sync>;
+
 /// Everything that a workflow is. Built once, never changed.
 pub(crate) struct Definition<T, S> {
     pub(crate) name: WorkflowName,
@@ -43,7 +46,7 @@ pub(crate) struct Definition<T, S> {
     pub(crate) connectors: Vec<ConnectorPart<T, S>>,
     pub(crate) schedules: Vec<Arc<SchedulePart<T, S>>>,
     /// What the user's own deletion leaves of an object; `None` leaves nothing.
-    pub(crate) delete: Option<Arc<dyn Fn(&mut T) + Send + Sync>>,
+    pub(crate) delete: Option<DeleteCall<T>>,
     pub(crate) delete_options: ProcessOptions,
     /// After how long a run that the engine paused is resumed; `None` never.
     pub(crate) resume_after: Option<Duration>,

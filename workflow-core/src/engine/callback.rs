@@ -42,6 +42,8 @@ enum Meeting {
     Early,
     /// It is elsewhere.
     Elsewhere(CallbackOutcome),
+    /// It was stored again while it was looked at.
+    Moved,
 }
 
 impl<T: Object, S: Status> Core<T, S> {
@@ -55,6 +57,7 @@ impl<T: Object, S: Status> Core<T, S> {
             }
             let change = match self.meet(&record, &call).await? {
                 Meeting::Elsewhere(outcome) => return Ok(outcome),
+                Meeting::Moved => continue,
                 Meeting::Early => (early(&record, &call), CallbackOutcome::Buffered),
                 Meeting::Here => {
                     match self.apply_callbacks(&record, Payload::from(call.payload.clone())).await? {
@@ -95,8 +98,14 @@ impl<T: Object, S: Status> Core<T, S> {
             return Ok(Meeting::Here);
         }
         let waits = self.plan.status(call.status).is_some_and(|plan| plan.has_inbox);
-        if waits && !self.hub.store.entered(&[(record.run_id, call.status)]).await?.contains(&true) {
-            return Ok(Meeting::Early);
+        if waits {
+            if !self.hub.store.entered(&[(record.run_id, call.status)]).await?.contains(&true) {
+                return Ok(Meeting::Early);
+            }
+            // The history is younger than the record: the run may have entered the status between the two reads.
+            if self.lookup(record.run_id).await?.version != record.version {
+                return Ok(Meeting::Moved);
+            }
         }
         let current =
             S::from_code(record.status).map_or_else(|| record.status.to_string(), |s| s.name().to_owned());

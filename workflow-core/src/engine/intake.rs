@@ -3,6 +3,9 @@
 //! Many runs are in flight at once, never two events of one run. An event is settled when its outcome is durable, so
 //! that whoever takes over the role after a crash gets exactly those that had none.
 
+mod judging;
+mod storing;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -12,32 +15,18 @@ use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::panicked;
-use super::commit::answered;
-use super::failure::dead_letter;
 use super::hub::Hub;
 use super::metrics::{Metrics, ProcessMetrics};
 use super::work::{Made, Task, Work};
 use crate::adapter::{
-    BackendError, BoxFuture, Change, Delivery, DynReceiver, Effect, ErrorKind, Expect, Fence, Generation,
-    Outcome, Position,
+    BackendError, BoxFuture, Change, Delivery, DynReceiver, Fence, Generation, Outcome, Position,
 };
 use crate::definition::ProcessOptions;
-use crate::{Event, Record, RunId, Skip, Verdict, judge};
-
-/// How long a consumer waits before it goes on after the store failed.
-const ERROR_BACK_OFF: Duration = Duration::from_millis(200);
-
-/// How often an event that is ahead of its record is looked at again, and how long between: a replica may lag.
-const STALE_LOOKS: u32 = 5;
-const STALE_WAIT: Duration = Duration::from_millis(100);
-
-/// How often work may end in a refusal before its event is parked.
-const REFUSALS_MAX: u32 = 50;
+use crate::{Record, RunId, Verdict, judge};
 
 /// An inline poll that takes longer holds up the others of its batch, so the next ones get tasks of their own.
 const INLINE_MAX: Duration = Duration::from_micros(200);
@@ -205,76 +194,6 @@ impl Stretch<'_> {
         }
     }
 
-    /// Judges events by what the store has: one query for all of them.
-    async fn judge_by_store(&mut self) {
-        let events = std::mem::take(&mut self.to_judge);
-        let runs: Vec<RunId> = events.iter().map(|delivery| delivery.event.run_id).collect();
-        match self.hub.store.lookup(&runs).await {
-            Ok(records) => {
-                for (delivery, found) in events.into_iter().zip(records) {
-                    match found {
-                        Ok(record) => self.judged(delivery, record),
-                        Err(error) => self.park(&delivery.event, &reason_of(&error)),
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::warn!(process = %self.process, error = %error, "records cannot be read");
-                for delivery in events {
-                    self.again_after(delivery.event.run_id, ERROR_BACK_OFF);
-                }
-            }
-        }
-    }
-
-    fn judged(&mut self, delivery: Delivery, record: Option<Arc<Record>>) {
-        let run_id = delivery.event.run_id;
-        if let Some(record) = &record
-            && record.workflow_name != *self.workflow
-        {
-            let reason = format!("the run is of workflow {}, not {}", record.workflow_name, self.workflow);
-            return self.park(&delivery.event, &reason);
-        }
-        match (judge(&delivery.event, record.as_deref(), self.work.consumer()), record) {
-            (Verdict::Process, Some(record)) => self.start(&delivery, record, false),
-            (Verdict::Stale, Some(record)) => self.look_again(run_id, &delivery.event, &record),
-            (Verdict::Skip(Skip::Missing), _) | (_, None) => self.missing(&delivery.event),
-            (Verdict::Skip(reason), _) => {
-                self.metrics.skipped(reason);
-                self.done(run_id);
-            }
-        }
-    }
-
-    /// An event is ahead of its record: the record is read again, and if that does not help, the event is parked.
-    fn look_again(&mut self, run_id: RunId, event: &Arc<Event>, record: &Record) {
-        let Some(flight) = self.flights.get_mut(&run_id) else { return };
-        flight.looks += 1;
-        if flight.looks < STALE_LOOKS {
-            return self.again_after(run_id, STALE_WAIT);
-        }
-        let stale = event.version.map_or(0, crate::Version::get);
-        let reason = format!("the event is of version {stale}, the store has version {}", record.version);
-        self.park(event, &reason);
-    }
-
-    fn missing(&mut self, event: &Arc<Event>) {
-        self.metrics.skipped(Skip::Missing);
-        let mut change = Change::new(event.run_id, Expect::Nothing);
-        change.effects.push(Effect::PutDeadLetter(dead_letter(event, self.process, "there is no such run")));
-        self.totals.dead_letter();
-        tracing::warn!(run_id = %event.run_id, process = %self.process, "event of a run that does not exist is set aside");
-        self.submit_alone(event.run_id, change);
-    }
-
-    fn park(&mut self, event: &Arc<Event>, reason: &str) {
-        tracing::warn!(run_id = %event.run_id, process = %self.process, reason, "event is set aside");
-        self.totals.dead_letter();
-        let mut change = Change::new(event.run_id, Expect::Nothing);
-        change.effects.push(Effect::PutDeadLetter(dead_letter(event, self.process, reason)));
-        self.submit_alone(event.run_id, change);
-    }
-
     /// Starts the work on an event: polled here once, moved to a task of its own if it has to wait.
     fn start(&mut self, delivery: &Delivery, record: Arc<Record>, fresh: bool) {
         let task = Task { event: Arc::clone(&delivery.event), record, fence: self.fence.clone(), fresh };
@@ -335,132 +254,6 @@ impl Stretch<'_> {
             self.begin(next);
         }
     }
-
-    fn submit(&mut self) {
-        if self.changes.is_empty() {
-            return;
-        }
-        let lanes = self.hub.commits.lanes();
-        let mut parts: Vec<(Vec<(RunId, Task, Moved)>, Vec<Change>)> = Vec::new();
-        parts.resize_with(lanes, Default::default);
-        for (task, change) in self.changes.drain(..) {
-            let (tasks, changes) = &mut parts[self.hub.commits.lane_number(change.run_id)];
-            let moved = change.record.as_ref().map(|next| (task.record.run_state, next.run_state));
-            tasks.push((task.record.run_id, task, moved));
-            changes.push(*change);
-        }
-        for (tasks, changes) in parts.into_iter().filter(|(tasks, _)| !tasks.is_empty()) {
-            let answer = self.hub.commits.submit(changes);
-            self.committing.push(Box::pin(wait_for_answer(tasks, answer)));
-        }
-    }
-
-    /// Stores a change that has no task: a dead letter.
-    fn submit_alone(&mut self, run_id: RunId, change: Change) {
-        let hub = Arc::clone(self.hub);
-        self.running.spawn(async move {
-            let made = match hub.commits.commit_one(change).await {
-                Ok(_) => Made::Nothing,
-                Err(error) => {
-                    tracing::warn!(run_id = %run_id, error = %error, "a dead letter could not be stored yet");
-                    hub.clock.sleep(ERROR_BACK_OFF).await;
-                    Made::Again
-                }
-            };
-            Ended { run_id, task: None, made }
-        });
-    }
-
-    fn answered(&mut self, (tasks, answer): Answer) {
-        match answer {
-            Ok(outcomes) => {
-                for ((run_id, task, moved), outcome) in tasks.into_iter().zip(outcomes) {
-                    self.outcome(run_id, task, moved, outcome);
-                }
-            }
-            Err(error) => {
-                self.metrics.error();
-                self.superseded |= error.kind() == ErrorKind::Closed;
-                for (run_id, _, _) in tasks {
-                    self.again_after(run_id, ERROR_BACK_OFF);
-                }
-            }
-        }
-    }
-
-    fn outcome(&mut self, run_id: RunId, task: Task, moved: Moved, outcome: Outcome) {
-        match outcome {
-            Outcome::Stored(_) => {
-                if let Some((from, to)) = moved {
-                    self.totals.run_state_changed(from, to);
-                }
-                self.done(run_id);
-            }
-            Outcome::DuplicateKey => self.done(run_id),
-            Outcome::SupersededEpoch { current } => {
-                tracing::warn!(process = %self.process, current = %current, "the role has a later owner");
-                self.superseded = true;
-            }
-            Outcome::AttachedFailed(reason) => {
-                let work = Arc::clone(self.work);
-                self.running.spawn(async move {
-                    let made = work.failed(&task, crate::retryable(reason.to_string())).await;
-                    Ended { run_id, task: Some(task), made }
-                });
-            }
-            Outcome::Busy => self.again_after(run_id, STALE_WAIT),
-            Outcome::VersionConflict { .. } | Outcome::Missing => {
-                self.totals.conflict();
-                self.judge_again(run_id);
-            }
-            Outcome::DuplicateActiveRun { .. } | Outcome::DuplicateStartKey { .. } => {
-                tracing::error!(run_id = %run_id, ?outcome, "the store refused a move as if it were a new run");
-                self.again_after(run_id, ERROR_BACK_OFF);
-            }
-        }
-    }
-
-    /// The work could not be stored as the run is now. That ends by itself when the run has settled; if it does not,
-    /// the event is parked.
-    fn refused_again(&mut self, run_id: RunId, task: &Task) {
-        let Some(flight) = self.flights.get_mut(&run_id) else { return };
-        flight.looks += 1;
-        match flight.looks {
-            1 => self.judge_again(run_id),
-            looks if looks < REFUSALS_MAX => self.again_after(run_id, STALE_WAIT),
-            _ => {
-                let state = task.record.run_state;
-                self.park(&task.event, &format!("a run that is {state} cannot be moved"));
-            }
-        }
-    }
-
-    fn judge_again(&mut self, run_id: RunId) {
-        if let Some(flight) = self.flights.get(&run_id) {
-            self.to_judge.push(flight.delivery.clone());
-        }
-    }
-
-    fn again_after(&mut self, run_id: RunId, wait: Duration) {
-        let clock = Arc::clone(&self.hub.clock);
-        self.running.spawn(async move {
-            clock.sleep(wait).await;
-            Ended { run_id, task: None, made: Made::Again }
-        });
-    }
-}
-
-/// An adapter's error with its cause.
-fn reason_of(error: &BackendError) -> String {
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("{error}{cause}")
-}
-
-async fn wait_for_answer(
-    tasks: Vec<(RunId, Task, Moved)>,
-    answer: oneshot::Receiver<Result<Vec<Outcome>, BackendError>>,
-) -> Answer {
-    (tasks, answered(answer).await)
 }
 
 /// The work on one event, in which a panic outside the user's own future is an error of that run too.

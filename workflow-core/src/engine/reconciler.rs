@@ -43,9 +43,9 @@ impl<T: Object, S: Status> ReconcileProcess<T, S> {
         loop {
             let untouched_for = self.core.definition.reconcile.untouched_for;
             let name = &self.core.definition.name;
-            let (records, next) = self.core.hub.store.driverless(name, untouched_for, after, SLICE).await?;
-            self.drive(&records, fence).await?;
-            match next {
+            let slice = self.core.hub.store.driverless(name, untouched_for, after, SLICE).await?;
+            self.drive(&slice.records, fence).await?;
+            match slice.next {
                 Some(cursor) => after = Some(cursor),
                 None => return Ok(()),
             }

@@ -1,5 +1,6 @@
 //! How a change is made in memory: looked at as a whole first, then made as a whole.
 
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::state::{State, Timer, TimerState, timer_place};
@@ -161,9 +162,9 @@ impl State {
         };
         let place = timer_place(&row.key);
         let timers = self.timers.entry(run_id).or_default();
-        if !timers.contains_key(&place) {
+        if let Entry::Vacant(vacant) = timers.entry(place) {
             self.due_timers.insert(super::state::due_place(&row));
-            timers.insert(place, Timer { row, state: TimerState::Open });
+            vacant.insert(Timer { row, state: TimerState::Open });
         }
     }
 

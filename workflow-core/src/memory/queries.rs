@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::state::State;
 use crate::adapter::{
-    Cursor, DueTimer, DueWork, HistoryQuery, ListPage, ListQuery, OutboxPage, Page, RetryRow,
-    StoredOutboxRow, TimerRow,
+    Cursor, DriverlessSlice, DueTimer, DueWork, HistoryQuery, ListPage, ListQuery, OutboxPage, Page,
+    RetryRow, StoredOutboxRow, TimerRow,
 };
 use crate::{EventId, HistoryEntry, Record, RunId, Timestamp, WorkflowName};
 
@@ -91,7 +91,7 @@ impl State {
         before: Timestamp,
         after: Option<Cursor>,
         limit: usize,
-    ) -> (Vec<Arc<Record>>, Option<Cursor>) {
+    ) -> DriverlessSlice {
         let begin = (workflow.clone(), Timestamp::from_millis(i64::MIN), RunId::from_uuid(uuid::Uuid::nil()));
         let from = match after {
             Some(cursor) => Bound::Excluded((workflow.clone(), cursor.created_at, cursor.run_id)),
@@ -102,10 +102,8 @@ impl State {
         let next = slice.last().filter(|_| slice.len() == limit);
         let next = next.map(|(_, created_at, run_id)| Cursor { created_at: *created_at, run_id: *run_id });
         let records = slice.into_iter().filter_map(|(_, _, run_id)| self.records.get(run_id));
-        (
-            records.filter(|record| record.updated_at < before && !self.is_driven(record)).cloned().collect(),
-            next,
-        )
+        let idle = records.filter(|record| record.updated_at < before && !self.is_driven(record));
+        DriverlessSlice { records: idle.cloned().collect(), next }
     }
 
     fn is_driven(&self, record: &Record) -> bool {

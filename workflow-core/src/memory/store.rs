@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::state::State;
 use crate::adapter::{
-    BackendError, Callback, Change, Clock, Cursor, DeadLetter, DueWork, EpochClaim, ErrorKind, Found,
-    HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow, SlotKey, Store, StoreLimits,
-    Waking,
+    BackendError, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork, EpochClaim,
+    ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow, SlotKey,
+    Store, StoreLimits, Waking,
 };
 use crate::{
     Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode, Timestamp,
@@ -172,7 +172,7 @@ impl Store for MemoryStore {
         untouched_for: Duration,
         after: Option<Cursor>,
         limit: usize,
-    ) -> Result<(Vec<Arc<Record>>, Option<Cursor>), BackendError> {
+    ) -> Result<DriverlessSlice, BackendError> {
         let before = self.0.clock.now().before(untouched_for);
         Ok(self.state().driverless(workflow_name, before, after, limit))
     }

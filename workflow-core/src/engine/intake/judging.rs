@@ -1,0 +1,144 @@
+//! What becomes of an event before and after its work, as far as that is not storing: judged by the store, looked at
+//! again, or set aside.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Ended, Stretch};
+use crate::adapter::{BackendError, Change, Delivery, Effect, Expect};
+use crate::engine::failure::dead_letter;
+use crate::engine::work::{Made, Task};
+use crate::{Event, Record, RunId, Skip, Verdict, judge};
+
+/// How long a consumer waits before it goes on after the store failed.
+pub(super) const ERROR_BACK_OFF: Duration = Duration::from_millis(200);
+
+/// How often an event that is ahead of its record is looked at again, and how long between: a replica may lag.
+const STALE_LOOKS: u32 = 5;
+pub(super) const STALE_WAIT: Duration = Duration::from_millis(100);
+
+/// How often work may end in a refusal before its event is parked.
+const REFUSALS_MAX: u32 = 50;
+
+impl Stretch<'_> {
+    /// Judges events by what the store has: one query for all of them.
+    pub(super) async fn judge_by_store(&mut self) {
+        let events = std::mem::take(&mut self.to_judge);
+        let runs: Vec<RunId> = events.iter().map(|delivery| delivery.event.run_id).collect();
+        match self.hub.store.lookup(&runs).await {
+            Ok(records) => {
+                for (delivery, found) in events.into_iter().zip(records) {
+                    match found {
+                        Ok(record) => self.judged(delivery, record),
+                        Err(error) => self.park(&delivery.event, &reason_of(&error)),
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(process = %self.process, error = %error, "records cannot be read");
+                for delivery in events {
+                    self.again_after(delivery.event.run_id, ERROR_BACK_OFF);
+                }
+            }
+        }
+    }
+
+    fn judged(&mut self, delivery: Delivery, record: Option<Arc<Record>>) {
+        let run_id = delivery.event.run_id;
+        if let Some(record) = &record
+            && record.workflow_name != *self.workflow
+        {
+            let reason = format!("the run is of workflow {}, not {}", record.workflow_name, self.workflow);
+            return self.park(&delivery.event, &reason);
+        }
+        match (judge(&delivery.event, record.as_deref(), self.work.consumer()), record) {
+            (Verdict::Process, Some(record)) => self.start(&delivery, record, false),
+            (Verdict::Stale, Some(record)) => self.look_again(run_id, &delivery.event, &record),
+            (Verdict::Skip(Skip::Missing), _) | (_, None) => self.missing(&delivery.event),
+            (Verdict::Skip(reason), _) => {
+                self.metrics.skipped(reason);
+                self.done(run_id);
+            }
+        }
+    }
+
+    /// An event is ahead of its record: the record is read again, and if that does not help, the event is parked.
+    fn look_again(&mut self, run_id: RunId, event: &Arc<Event>, record: &Record) {
+        let Some(flight) = self.flights.get_mut(&run_id) else { return };
+        flight.looks += 1;
+        if flight.looks < STALE_LOOKS {
+            return self.again_after(run_id, STALE_WAIT);
+        }
+        let stale = event.version.map_or(0, crate::Version::get);
+        let reason = format!("the event is of version {stale}, the store has version {}", record.version);
+        self.park(event, &reason);
+    }
+
+    fn missing(&mut self, event: &Arc<Event>) {
+        self.metrics.skipped(Skip::Missing);
+        let mut change = Change::new(event.run_id, Expect::Nothing);
+        change.effects.push(Effect::PutDeadLetter(dead_letter(event, self.process, "there is no such run")));
+        self.totals.dead_letter();
+        tracing::warn!(run_id = %event.run_id, process = %self.process, "event of a run that does not exist is set aside");
+        self.submit_alone(event.run_id, change);
+    }
+
+    fn park(&mut self, event: &Arc<Event>, reason: &str) {
+        tracing::warn!(run_id = %event.run_id, process = %self.process, reason, "event is set aside");
+        self.totals.dead_letter();
+        let mut change = Change::new(event.run_id, Expect::Nothing);
+        change.effects.push(Effect::PutDeadLetter(dead_letter(event, self.process, reason)));
+        self.submit_alone(event.run_id, change);
+    }
+
+    /// Stores a change that has no task: a dead letter.
+    fn submit_alone(&mut self, run_id: RunId, change: Change) {
+        let hub = Arc::clone(self.hub);
+        self.running.spawn(async move {
+            let made = match hub.commits.commit_one(change).await {
+                Ok(_) => Made::Nothing,
+                Err(error) => {
+                    tracing::warn!(run_id = %run_id, error = %error, "a dead letter could not be stored yet");
+                    hub.clock.sleep(ERROR_BACK_OFF).await;
+                    Made::Again
+                }
+            };
+            Ended { run_id, task: None, made }
+        });
+    }
+
+    /// The work could not be stored as the run is now. That ends by itself when the run has settled; if it does not,
+    /// the event is parked.
+    pub(super) fn refused_again(&mut self, run_id: RunId, task: &Task) {
+        let Some(flight) = self.flights.get_mut(&run_id) else { return };
+        flight.looks += 1;
+        match flight.looks {
+            1 => self.judge_again(run_id),
+            looks if looks < REFUSALS_MAX => self.again_after(run_id, STALE_WAIT),
+            _ => {
+                let state = task.record.run_state;
+                self.park(&task.event, &format!("a run that is {state} cannot be moved"));
+            }
+        }
+    }
+
+    pub(super) fn judge_again(&mut self, run_id: RunId) {
+        if let Some(flight) = self.flights.get(&run_id) {
+            self.to_judge.push(flight.delivery.clone());
+        }
+    }
+
+    pub(super) fn again_after(&mut self, run_id: RunId, wait: Duration) {
+        let clock = Arc::clone(&self.hub.clock);
+        self.running.spawn(async move {
+            clock.sleep(wait).await;
+            Ended { run_id, task: None, made: Made::Again }
+        });
+    }
+}
+
+/// An adapter's error with its cause.
+fn reason_of(error: &BackendError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{error}{cause}")
+}
