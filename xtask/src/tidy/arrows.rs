@@ -50,7 +50,7 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
             findings.push(Finding::new(&source.path, at + 1, what));
         }
     }
-    if !source.text.contains("[lints]") && folder != "" {
+    if !source.text.contains("[lints]") && !folder.is_empty() {
         let what = "the workspace's lints are not on: add `[lints]` with `workspace = true`";
         findings.push(Finding::new(&source.path, 1, what));
     }
