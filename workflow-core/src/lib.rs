@@ -7,6 +7,8 @@ mod error;
 pub mod memory;
 mod model;
 mod run;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use definition::*;
 pub use engine::{

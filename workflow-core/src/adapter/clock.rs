@@ -1,5 +1,7 @@
 //! The engine's only source of time and its only sleep.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::BoxFuture;
@@ -20,6 +22,43 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Waits.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+
+    /// Something runs that takes time of its own: a clock that skips time must not, while the answer lives. The clocks
+    /// of hosts, which cannot, have nothing to do here.
+    fn hold(&self) -> Hold {
+        Hold::default()
+    }
+}
+
+/// What keeps a clock from skipping time; see [`Clock::hold`].
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use workflow_core::adapter::Hold;
+/// let holds = Arc::new(AtomicUsize::new(0));
+/// let hold = Hold::on(&holds);
+/// assert_eq!(holds.load(Ordering::Acquire), 1);
+/// drop(hold);
+/// assert_eq!(holds.load(Ordering::Acquire), 0);
+/// ```
+#[derive(Debug, Default)]
+pub struct Hold(Option<Arc<AtomicUsize>>);
+
+impl Hold {
+    /// Counts itself among the holds of a clock until it is dropped.
+    pub fn on(holds: &Arc<AtomicUsize>) -> Self {
+        holds.fetch_add(1, Ordering::AcqRel);
+        Self(Some(Arc::clone(holds)))
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some(holds) = &self.0 {
+            holds.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
 }
 
 /// The clock of this host.

@@ -16,7 +16,7 @@ pub use change::{
     Attached, Callback, Change, DeadLetter, Effect, Expect, Fence, NewTimer, OutboxRow, Outcome, RetryKey,
     RetryRow, RetryUpdate, SlotKey, TimerKey, TimerRow,
 };
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, Hold, SystemClock};
 pub use error::{BackendError, ErrorKind};
 pub use event_streamer::{
     ConnectorEvent, Delivery, EventReceiver, EventStreamer, Generation, Position, Publication, SendOutcome,

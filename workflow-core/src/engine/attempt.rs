@@ -53,6 +53,8 @@ impl Limits {
     fn reached(&self) -> BoxFuture<'static, Stopped> {
         let cancelled = self.signals.begin(self.run_id);
         let (clock, grace, timeout) = (Arc::clone(&self.clock), self.grace, self.timeout);
+        // While the function runs, a clock that skips time would cut it short.
+        let hold = clock.hold();
         Box::pin(async move {
             let timed_out = async {
                 match timeout {
@@ -62,6 +64,7 @@ impl Limits {
             };
             tokio::select! {
                 () = cancelled.cancelled() => {
+                    drop(hold);
                     clock.sleep(grace).await;
                     Stopped::Cancelled
                 }
