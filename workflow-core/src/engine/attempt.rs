@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{CatchUnwind, poll_fn};
+use tracing::Span;
 
 use crate::adapter::{BoxFuture, Clock};
 use crate::definition::ProcessOptions;
 use crate::run::CancelSignals;
-use crate::{RunId, StepError, retryable};
+use crate::{Record, RunId, StepError, retryable};
 
 /// Why a call did not end by itself.
 #[derive(Debug)]
@@ -24,9 +25,10 @@ pub(crate) enum Stopped {
     TimedOut,
 }
 
-/// The limits of a call.
+/// The limits of a call, and the span that it runs in.
 pub(crate) struct Limits {
     pub(crate) run_id: RunId,
+    pub(crate) span: Span,
     pub(crate) timeout: Option<Duration>,
     pub(crate) grace: Duration,
     pub(crate) clock: Arc<dyn Clock>,
@@ -36,12 +38,14 @@ pub(crate) struct Limits {
 impl Limits {
     pub(crate) fn new(
         run_id: RunId,
+        span: Span,
         options: &ProcessOptions,
         clock: &Arc<dyn Clock>,
         signals: &Arc<CancelSignals>,
     ) -> Self {
         Self {
             run_id,
+            span,
             timeout: options.attempt_timeout,
             grace: options.cancel_grace,
             clock: Arc::clone(clock),
@@ -74,6 +78,19 @@ impl Limits {
     }
 }
 
+/// The span of a call of a user's function: what the function logs is known to be of its run.
+pub(crate) fn attempt_span(process: &str, record: &Record, attempt: u32) -> Span {
+    tracing::debug_span!(
+        "attempt",
+        process,
+        workflow = %record.workflow_name,
+        run_id = %record.run_id,
+        foreign_id = %record.foreign_id,
+        version = %record.version,
+        attempt,
+    )
+}
+
 /// Runs a user's call within its limits. A call that ends at its first poll costs nothing more than itself.
 pub(crate) async fn guarded<V>(
     call: BoxFuture<'_, Result<V, StepError>>,
@@ -85,8 +102,11 @@ pub(crate) async fn guarded<V>(
     // By reference as a whole: captured by its parts, the flag would be a copy.
     let ending = &mut ending;
     poll_fn(move |cx: &mut Context<'_>| {
+        let _entered = limits.span.enter();
         if let Poll::Ready(ended) = Pin::new(&mut call).poll(cx) {
-            return Poll::Ready(Ok(ended.unwrap_or_else(|panic| Err(panicked(&*panic)))));
+            let ended = ended.unwrap_or_else(|panic| Err(panicked(&*panic)));
+            tracing::debug!(failed = ended.is_err(), "attempt ended");
+            return Poll::Ready(Ok(ended));
         }
         ending.begun = true;
         reached.get_or_insert_with(|| limits.reached()).as_mut().poll(cx).map(Err)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::attempt::{Limits, guarded};
+use super::attempt::{Limits, attempt_span, guarded};
 use super::core::{Core, Object, unexpected};
 use super::moves::Stamp;
 use crate::adapter::{Callback, Change, Effect, Expect, Outcome};
@@ -164,7 +164,8 @@ impl<T: Object, S: Status> Core<T, S> {
         let options = Options::new().resolve();
         let what = || format!("the callback of status {} for run {}", part.from.name(), run.id());
         let what_text = what();
-        let limits = Limits::new(run.id(), &options, &self.hub.clock, &self.signals);
+        let span = attempt_span("callback", run.record(), 1);
+        let limits = Limits::new(run.id(), span, &options, &self.hub.clock, &self.signals);
         let called = guarded((part.call)(run, payload), limits).await;
         let function = |reason: String| Error::Function { what: what_text, reason: reason.into() };
         match called {

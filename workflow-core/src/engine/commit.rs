@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
 
 use super::acks::Acks;
 use super::due::DueHints;
@@ -169,8 +170,9 @@ impl Committer {
         }
         let noted: Vec<Noted> = changes.iter().map(note).collect();
         let earliest_due = self.aftermath.due.earliest_of(&changes);
-        tracing::trace!(changes = changes.len(), acked = acked.len(), "commit");
-        let answer = self.store.commit(changes, acked.clone()).await;
+        let span = tracing::debug_span!("commit", changes = changes.len(), acked = acked.len());
+        let answer = self.store.commit(changes, acked.clone()).instrument(span.clone()).await;
+        span.in_scope(|| tracing::debug!(stored = answer.is_ok(), "commit ended"));
         self.aftermath.acks.left(acked, answer.is_ok());
         match answer {
             Ok(outcomes) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::attempt::{Limits, Stopped, guarded, panicked};
+use super::attempt::{Limits, Stopped, attempt_span, guarded, panicked};
 use super::core::{Core, Object, decode};
 use super::failure::GivingUp;
 use super::metrics::ProcessMetrics;
@@ -66,7 +66,8 @@ impl<T: Object, S: Status> HookWork<T, S> {
         let opened = self.core.open(&task.record, task.event.attempt(), Some(task.fence.clone()));
         let mut run = opened.map_err(|error| Some(terminal(error)))?;
         let options = &self.part().options;
-        let limits = Limits::new(run.id(), options, &self.core.hub.clock, &self.core.signals);
+        let span = attempt_span(self.process.as_str(), &task.record, task.event.attempt());
+        let limits = Limits::new(run.id(), span, options, &self.core.hub.clock, &self.core.signals);
         let called = guarded((self.part().call)(&mut run), limits).await;
         self.metrics.took(self.core.hub.clock.elapsed().saturating_sub(begun));
         match called {

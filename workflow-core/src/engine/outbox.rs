@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::acks::Acks;
 use super::hub::Hub;
@@ -111,9 +112,10 @@ impl Outbox {
         if publications.is_empty() {
             return Ok(Passed::All);
         }
-        tracing::trace!(events = publications.len(), "publish");
+        let span = tracing::debug_span!("publish", events = publications.len());
         let rows: Vec<EventId> = publications.iter().map(|each| each.row).collect();
-        let outcomes = self.streamer.send(publications).await?;
+        let outcomes = self.streamer.send(publications).instrument(span.clone()).await?;
+        span.in_scope(|| tracing::debug!("published"));
         let durable = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == SendOutcome::Durable);
         let durable: Vec<EventId> = durable.map(|(row, _)| *row).collect();
         if !durable.is_empty() {

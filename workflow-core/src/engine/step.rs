@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::attempt::{Limits, Stopped, guarded};
+use super::attempt::{Limits, Stopped, attempt_span, guarded};
 use super::core::{Core, Object};
 use super::failure::GivingUp;
 use super::metrics::ProcessMetrics;
@@ -104,7 +104,9 @@ impl<T: Object, S: Status> StepWork<T, S> {
             let fence = Some(task.fence.clone());
             let opened = self.core.open(&task.record, task.event.attempt(), fence);
             let mut run = opened.map_err(|error| Unfinished::Failed(terminal(error)))?;
-            let limits = Limits::new(run.id(), self.options(), &self.core.hub.clock, &self.core.signals);
+            let span = attempt_span(self.process.as_str(), &task.record, task.event.attempt());
+            let limits =
+                Limits::new(run.id(), span, self.options(), &self.core.hub.clock, &self.core.signals);
             let called = guarded((self.part().call)(&mut run), limits).await.map_err(Unfinished::Stopped)?;
             match called {
                 Ok(next) => return Ok((run, next)),

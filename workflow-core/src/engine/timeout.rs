@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::attempt::{Limits, Stopped, guarded};
+use super::attempt::{Limits, Stopped, attempt_span, guarded};
 use super::core::Object;
 use super::due_work::{DueWork, Owned};
 use super::failure::{GivingUp, shorten};
@@ -78,7 +78,8 @@ impl<T: Object, S: Status> DueWork<T, S> {
             Ok(run) => run,
             Err(error) => return Called::Failed(terminal(error)),
         };
-        let limits = Limits::new(run.id(), &part.options, &self.core.hub.clock, &self.core.signals);
+        let span = attempt_span(owned.process.as_str(), record, attempt);
+        let limits = Limits::new(run.id(), span, &part.options, &self.core.hub.clock, &self.core.signals);
         match guarded((part.call)(&mut run), limits).await {
             Ok(Ok(next)) => Called::Next(run, next),
             Ok(Err(error)) => Called::Failed(error),

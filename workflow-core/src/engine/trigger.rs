@@ -4,6 +4,8 @@ use std::future::IntoFuture;
 use std::panic::Location;
 use std::sync::Arc;
 
+use tracing::Instrument;
+
 use super::client::Client;
 use super::core::{Core, Object, unexpected};
 use super::moves::Stamp;
@@ -91,16 +93,23 @@ impl<T: Object, S: Status> Core<T, S> {
         let foreign_id = new.foreign_id.clone();
         let change = self.new_run(new)?;
         let run_id = change.run_id;
-        tracing::debug!(workflow = %self.definition.name, run_id = %run_id, foreign_id = %foreign_id, "trigger");
-        match self.hub.commit_one(change).await {
-            Ok(outcome) => self.started(run_id, &foreign_id, outcome),
+        let span = tracing::debug_span!("trigger", workflow = %self.definition.name, %run_id, %foreign_id);
+        self.store_new(change, &foreign_id).instrument(span).await
+    }
+
+    async fn store_new(&self, change: Change, foreign_id: &ForeignId) -> Result<RunId, Error> {
+        let run_id = change.run_id;
+        let started = match self.hub.commit_one(change).await {
+            Ok(outcome) => self.started(run_id, foreign_id, outcome),
             // The answer was lost on its way: the store knows what became of it.
             Err(error) if error.kind() == ErrorKind::UnknownOutcome => {
                 self.lookup(run_id).await.map_err(|_| Error::Backend(error))?;
                 Ok(run_id)
             }
             Err(error) => Err(error.into()),
-        }
+        };
+        tracing::debug!(started = started.is_ok(), "triggered");
+        started
     }
 }
 
