@@ -121,6 +121,14 @@ pub(crate) struct SchedulePart<T, S> {
 }
 
 impl<T, S: crate::Status> Definition<T, S> {
+    /// How long the most patient part lets its function go on after it was told to stop.
+    pub(crate) fn longest_grace(&self) -> Duration {
+        let steps = self.steps.iter().map(|part| &part.options);
+        let timeouts = self.timeouts.iter().map(|part| &part.options);
+        let hooks = self.hooks.iter().map(|part| &part.options);
+        steps.chain(timeouts).chain(hooks).map(|options| options.cancel_grace).max().unwrap_or_default()
+    }
+
     /// The step that runs in a status.
     pub(crate) fn step(&self, status: StatusCode) -> Option<&StepPart<T, S>> {
         self.steps.iter().find(|part| part.from.code() == status)

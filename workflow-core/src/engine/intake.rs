@@ -86,6 +86,8 @@ struct Stretch<'a> {
     /// Events that are to be judged by the store in this turn.
     to_judge: Vec<Delivery>,
     spawn_streak: u32,
+    /// No more is begun; what is not stored yet is left to whoever owns the role next.
+    stopping: bool,
     superseded: bool,
 }
 
@@ -110,6 +112,7 @@ impl Intake {
             settled: Vec::new(),
             to_judge: Vec::new(),
             spawn_streak: 0,
+            stopping: false,
             superseded: false,
         };
         let ended = stretch.work_until(&scope, &mut *self.receiver, generation).await;
@@ -126,16 +129,17 @@ impl Stretch<'_> {
         generation: Generation,
     ) -> Result<(), BackendError> {
         while !self.superseded {
-            let stopping = scope.is_cancelled();
-            if stopping && self.flights.is_empty() {
+            self.stopping = scope.is_cancelled();
+            if self.stopping && self.flights.is_empty() {
                 return Ok(());
             }
-            let room = if stopping { 0 } else { self.options.in_flight.saturating_sub(self.flights.len()) };
+            let room =
+                if self.stopping { 0 } else { self.options.in_flight.saturating_sub(self.flights.len()) };
             tokio::select! {
                 biased;
                 Some(answer) = self.committing.next(), if !self.committing.is_empty() => self.answered(answer),
                 Some(ended) = self.running.join_next(), if !self.running.is_empty() => self.joined(ended),
-                () = scope.cancelled(), if !stopping => continue,
+                () = scope.cancelled(), if !self.stopping => continue,
                 batch = receiver.next_batch(room), if room > 0 => self.take(batch?),
             }
             self.turn(receiver, generation).await?;
@@ -250,6 +254,9 @@ impl Stretch<'_> {
     fn done(&mut self, run_id: RunId) {
         let Some(flight) = self.flights.remove(&run_id) else { return };
         self.settled.push(flight.delivery.position);
+        if self.stopping {
+            return;
+        }
         for next in flight.next {
             self.begin(next);
         }

@@ -75,6 +75,10 @@ impl<T: Object, S: Status> Life<T, S> {
         };
         if ended == Shutdown::DeadlinePassed {
             core.signals.cancel_all();
+            tokio::select! {
+                () = self.tasks.wait() => {}
+                () = core.hub.clock.sleep(core.definition.longest_grace()) => {}
+            }
             self.aborts.cancel();
             self.tasks.wait().await;
         }

@@ -123,12 +123,20 @@ impl Stretch<'_> {
     }
 
     pub(super) fn judge_again(&mut self, run_id: RunId) {
+        if self.stopping {
+            self.flights.remove(&run_id);
+            return;
+        }
         if let Some(flight) = self.flights.get(&run_id) {
             self.to_judge.push(flight.delivery.clone());
         }
     }
 
     pub(super) fn again_after(&mut self, run_id: RunId, wait: Duration) {
+        if self.stopping {
+            self.flights.remove(&run_id);
+            return;
+        }
         let clock = Arc::clone(&self.hub.clock);
         self.running.spawn(async move {
             clock.sleep(wait).await;
