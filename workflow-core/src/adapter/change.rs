@@ -210,6 +210,16 @@ pub struct RetryUpdate {
     pub event: Arc<Event>,
 }
 
+impl RetryUpdate {
+    /// The row that notes an attempt before it is made: if the process ends in it, it has failed.
+    pub(crate) fn begun(key: RetryKey, attempt: u32, event: Arc<Event>) -> Self {
+        Self { key, attempt, due: None, last_error: BEGUN.into(), event }
+    }
+}
+
+/// What stands for the last error of an attempt that was begun and has not ended.
+const BEGUN: &str = "the process ended in the middle of the attempt, or is in it";
+
 /// A stored retry row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryRow {
@@ -244,6 +254,13 @@ pub struct DeadLetter {
     pub data: Bytes,
     /// When, by the store's clock; the store sets it.
     pub created_at: Timestamp,
+}
+
+impl RetryRow {
+    /// Whether the attempt that it names was begun and has not been seen to end.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.due.is_none() && &*self.last_error == BEGUN
+    }
 }
 
 /// One slot of a schedule.

@@ -36,10 +36,7 @@ impl<T: Object, S: Status> Core<T, S> {
         let key = RetryKey { run_id: task.record.run_id, version: task.version(), process: process.clone() };
         let attempt = match self.attempt_of(&key, task).await {
             Ok(attempt) => attempt,
-            Err(error) => {
-                tracing::warn!(error = %error, "the retry row cannot be read");
-                return Made::Again;
-            }
+            Err(error) => return Made::later(&error, "the retry row"),
         };
         let reason = shorten(&error.reason());
         tracing::warn!(
@@ -61,8 +58,12 @@ impl<T: Object, S: Status> Core<T, S> {
         if task.fresh && told == 1 {
             return Ok(1);
         }
-        let stored = self.hub.store.retry(key).await?.map_or(0, |row| row.attempt);
-        Ok(told.max(stored.saturating_add(1)))
+        Ok(match self.hub.store.retry(key).await? {
+            // The attempt that failed is the one that the row notes.
+            Some(row) if row.is_begun() => told.max(row.attempt),
+            Some(row) => told.max(row.attempt.saturating_add(1)),
+            None => told,
+        })
     }
 
     fn retry_later(

@@ -44,7 +44,10 @@ impl<T: Object, S: Status> InboxWork<T, S> {
     /// Applies the oldest callback that is waiting. If the run stays in its status, its next event brings the next one.
     async fn apply(&self, task: &Task) -> Result<Made, StepError> {
         let record = &task.record;
-        let waiting = self.core.hub.store.inbox(record.run_id, record.status).await?;
+        let waiting = match self.core.hub.store.inbox(record.run_id, record.status).await {
+            Ok(waiting) => waiting,
+            Err(error) => return Ok(Made::later(&error, "the inbox")),
+        };
         let waiting = waiting.into_iter().filter(|callback| !callback.applied);
         let mut skipped = Vec::new();
         for callback in waiting {

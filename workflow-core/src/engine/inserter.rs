@@ -50,7 +50,10 @@ impl<T: Object, S: Status> InserterWork<T, S> {
     async fn insert(&self, task: &Task) -> Result<Made, StepError> {
         let run =
             self.core.open(&task.record, task.event.attempt(), Some(task.fence.clone())).map_err(terminal)?;
-        let entered = self.entered(task).await?;
+        let entered = match self.entered(task).await {
+            Ok(entered) => entered,
+            Err(error) => return Ok(Made::later(&error, "the history")),
+        };
         let mut change = self.core.effects_at(task);
         if !self.core.set_timers(&run, &task.record, entered, &mut change.effects) {
             return Err(retryable("a timer failed"));

@@ -26,7 +26,7 @@ use crate::adapter::{
     BackendError, BoxFuture, Change, Delivery, DynReceiver, Fence, Generation, Outcome, Position,
 };
 use crate::definition::ProcessOptions;
-use crate::{Record, RunId, Verdict, judge};
+use crate::{Record, RunId, Timestamp, Verdict, judge};
 
 /// An inline poll that takes longer holds up the others of its batch, so the next ones get tasks of their own.
 const INLINE_MAX: Duration = Duration::from_micros(200);
@@ -77,6 +77,8 @@ struct Stretch<'a> {
     metrics: &'a ProcessMetrics,
     totals: &'a Metrics,
     fence: Fence,
+    /// When this ownership of the role began.
+    since: Timestamp,
     flights: HashMap<RunId, Flight>,
     running: JoinSet<Ended>,
     committing: FuturesUnordered<BoxFuture<'static, Answer>>,
@@ -105,6 +107,7 @@ impl Intake {
             metrics: &self.metrics,
             totals: &self.totals,
             fence,
+            since: self.hub.clock.now(),
             flights: HashMap::new(),
             running: JoinSet::new(),
             committing: FuturesUnordered::new(),
@@ -200,7 +203,13 @@ impl Stretch<'_> {
 
     /// Starts the work on an event: polled here once, moved to a task of its own if it has to wait.
     fn start(&mut self, delivery: &Delivery, record: Arc<Record>, fresh: bool) {
-        let task = Task { event: Arc::clone(&delivery.event), record, fence: self.fence.clone(), fresh };
+        let task = Task {
+            event: Arc::clone(&delivery.event),
+            record,
+            fence: self.fence.clone(),
+            fresh,
+            inherited: !fresh && delivery.at < self.since,
+        };
         let work = guarded_work(Arc::clone(self.work), task);
         let wait = (delivery.at + self.options.consume_lag).since(self.hub.clock.now());
         if !self.options.consume_lag.is_zero() && !wait.is_zero() {
@@ -246,6 +255,7 @@ impl Stretch<'_> {
             (Made::Change(change), Some(task)) => self.changes.push((task, change)),
             (Made::Again, Some(task)) => self.refused_again(run_id, &task),
             (Made::Again | Made::Change(_), None) => self.judge_again(run_id),
+            (Made::Later, _) => self.again_after(run_id, judging::ERROR_BACK_OFF),
             (Made::Nothing, _) => self.done(run_id),
         }
     }

@@ -9,8 +9,8 @@ use super::failure::GivingUp;
 use super::metrics::ProcessMetrics;
 use super::moves::Stamp;
 use super::work::{Made, Task, Work};
-use crate::adapter::{BoxFuture, Effect, RetryKey, RetryUpdate};
-use crate::definition::{ProcessOptions, StepPart};
+use crate::adapter::{BoxFuture, Effect, Outcome, RetryKey, RetryRow, RetryUpdate};
+use crate::definition::{PauseAfter, ProcessOptions, StepPart};
 use crate::{
     Actor, Consumer, Error, Failure, Move, Next, PausedBy, ProcessName, Run, Status, StepError, Transition,
     header, retryable, terminal,
@@ -55,9 +55,43 @@ impl<T: Object, S: Status> StepWork<T, S> {
     }
 
     async fn attempt(&self, task: &Task) -> Made {
-        if !task.fresh && self.is_set_aside(task).await {
-            return Made::Nothing;
+        if task.fresh {
+            return self.attempt_now(task).await;
         }
+        match self.core.hub.store.retry(&self.key(task)).await {
+            Ok(row) if is_set_aside(task, row.as_ref()) => Made::Nothing,
+            Ok(row) if task.inherited => self.attempt_on_probation(task, row).await,
+            Ok(_) => self.attempt_now(task).await,
+            Err(error) => Made::later(&error, "the retry row"),
+        }
+    }
+
+    /// An attempt that an owner before this one may have died of: it is noted before it is made, so that a step which
+    /// takes the process down with it ends in a pause, not in one crash after the other.
+    async fn attempt_on_probation(&self, task: &Task, row: Option<RetryRow>) -> Made {
+        let died = row.filter(RetryRow::is_begun).map_or(0, |row| row.attempt);
+        let attempt = task.event.attempt().max(died.saturating_add(1));
+        if matches!(self.options().pause_after, PauseAfter::Errors(limit) if attempt > limit.get()) {
+            let reason = format!("the process ended in the middle of attempt {died}");
+            return self.core.pause_for(task, died, reason.into());
+        }
+        let mut event = (*task.event).clone();
+        event.set_header(header::ATTEMPT, attempt.to_string());
+        let task = Task { event: Arc::new(event), ..task.clone() };
+        let mut change = self.core.effects_at(&task);
+        change.effects.push(Effect::PutRetry(RetryUpdate::begun(
+            self.key(&task),
+            attempt,
+            Arc::clone(&task.event),
+        )));
+        match self.core.hub.commit_one(change).await {
+            Ok(Outcome::Stored(_)) => self.attempt_now(&task).await,
+            Ok(_) => Made::Again,
+            Err(error) => Made::later(&error, "noting an attempt"),
+        }
+    }
+
+    async fn attempt_now(&self, task: &Task) -> Made {
         let clock = &self.core.hub.clock;
         let begun = clock.elapsed();
         let (run, next) = match self.call(task).await {
@@ -77,19 +111,6 @@ impl<T: Object, S: Status> StepWork<T, S> {
                 Ok(made) => made,
                 Err(error) => self.failed(task, terminal(error)).await,
             },
-        }
-    }
-
-    /// Whether this attempt, or a later one, has already ended in a retry row: then the row decides what comes next.
-    async fn is_set_aside(&self, task: &Task) -> bool {
-        let key = self.key(task);
-        match self.core.hub.store.retry(&key).await {
-            Ok(Some(row)) => row.attempt > 0 && task.event.attempt() <= row.attempt,
-            Ok(None) => false,
-            Err(error) => {
-                tracing::warn!(error = %error, "the retry row cannot be read");
-                false
-            }
         }
     }
 
@@ -166,6 +187,11 @@ impl<T: Object, S: Status> StepWork<T, S> {
             Err(_) => Ok(Made::Again),
         }
     }
+}
+
+/// Whether this attempt, or a later one, has already ended in a retry row: then the row decides what comes next.
+fn is_set_aside(task: &Task, row: Option<&RetryRow>) -> bool {
+    row.is_some_and(|row| !row.is_begun() && row.attempt > 0 && task.event.attempt() <= row.attempt)
 }
 
 enum Unfinished {

@@ -145,6 +145,7 @@ impl<T: Object, S: Status> DueWork<T, S> {
             record: Arc::clone(record),
             fence: owned.fence.clone(),
             fresh: false,
+            inherited: false,
         };
         let made = self.core.failed(&owned.process, &part.options, GivingUp::Pauses, &task, &error).await;
         if let Made::Change(mut change) = made {

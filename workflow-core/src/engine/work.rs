@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::adapter::{BoxFuture, Change, Fence};
+use crate::adapter::{BackendError, BoxFuture, Change, Fence};
 use crate::{Consumer, Event, Record, StepError};
 
 /// An event to work on, with the record that it was judged by.
@@ -13,6 +13,8 @@ pub(crate) struct Task {
     pub(crate) fence: Fence,
     /// Whether the event came straight from its commit in this process: then nothing else can be known of it.
     pub(crate) fresh: bool,
+    /// Whether the event is older than this ownership of the role: whoever owned it before may have died of it.
+    pub(crate) inherited: bool,
 }
 
 /// What has to be done after the work.
@@ -23,11 +25,19 @@ pub(crate) enum Made {
     Nothing,
     /// Judge the event again, by the store.
     Again,
+    /// The same after a while, however often: the store cannot be asked now, which says nothing about the run.
+    Later,
 }
 
 impl Made {
     pub(crate) fn change(change: Change) -> Self {
         Made::Change(Box::new(change))
+    }
+
+    /// The store failed while the work needed it.
+    pub(crate) fn later(error: &BackendError, what: &str) -> Self {
+        tracing::warn!(%error, what, "the store failed: the event is worked on later");
+        Made::Later
     }
 }
 

@@ -97,11 +97,7 @@ impl Stretch<'_> {
         self.running.spawn(async move {
             let made = match hub.commits.commit_one(change).await {
                 Ok(_) => Made::Nothing,
-                Err(error) => {
-                    tracing::warn!(run_id = %run_id, error = %error, "a dead letter could not be stored yet");
-                    hub.clock.sleep(ERROR_BACK_OFF).await;
-                    Made::Again
-                }
+                Err(error) => Made::later(&error, "a dead letter"),
             };
             Ended { run_id, task: None, made }
         });
