@@ -43,21 +43,25 @@ impl Bulk {
         Ok(returned)
     }
 
-    /// Runs the statement for all rows.
+    /// Runs the statement for all rows; tells how many rows of the table it wrote.
+    ///
+    /// Every row that a statement gives back is a wake-up from SQLite's thread to this one and costs more than to write
+    /// it: a count is all that is asked for where all rows are expected to be written.
     pub(super) async fn run<R>(
         &self,
         connection: &mut SqliteConnection,
         rows: &[R],
         bind: impl for<'q> Fn(Bound<'q>, &'q R) -> Bound<'q>,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<usize, sqlx::Error> {
+        let mut written = 0;
         for part in parts(rows) {
             let mut query = sqlx::query(AssertSqlSafe(self.text(size_of(part.len()))));
             for row in part {
                 query = bind(query, row);
             }
-            query.execute(&mut *connection).await?;
+            written += query.execute(&mut *connection).await?.rows_affected();
         }
-        Ok(())
+        Ok(usize::try_from(written).unwrap_or(usize::MAX))
     }
 
     /// The statement's text in a size; made once.

@@ -16,7 +16,7 @@ const INSERT: Bulk = Bulk {
     before: "insert into workflow_records (run_id, workflow_name, foreign_id, run_state, status, object, created_at, \
              updated_at, meta, version, last_event_id, paused_by, start_key, live) select * from",
     columns: 14,
-    after: "where column1 is not null on conflict do nothing returning run_id",
+    after: "where column1 is not null on conflict do nothing",
 };
 
 /// A run that stays live keeps its place in the index of live runs, which is then not written.
@@ -24,7 +24,7 @@ const UPDATE_LIVE: Bulk = Bulk {
     before: "update workflow_records as r set run_state = v.column3, status = v.column4, object = v.column5, updated_at \
              = v.column6, meta = v.column7, version = v.column8, last_event_id = v.column9, paused_by = v.column10 from",
     columns: 10,
-    after: "as v where r.run_id = v.column1 and r.version = v.column2 returning run_id",
+    after: "as v where r.run_id = v.column1 and r.version = v.column2",
 };
 
 const UPDATE_ENDED: Bulk = Bulk {
@@ -32,7 +32,13 @@ const UPDATE_ENDED: Bulk = Bulk {
              v.column5, updated_at = v.column6, meta = v.column7, version = v.column8, last_event_id = v.column9, \
              paused_by = v.column10 from",
     columns: 10,
-    after: "as v where r.run_id = v.column1 and r.version = v.column2 returning run_id",
+    after: "as v where r.run_id = v.column1 and r.version = v.column2",
+};
+
+const WRITTEN: Bulk = Bulk {
+    before: "select run_id, last_event_id from workflow_records where run_id in",
+    columns: 1,
+    after: "",
 };
 
 const INSERT_OUTBOX: Bulk = Bulk {
@@ -126,12 +132,10 @@ async fn create(connection: &mut SqliteConnection, changes: &mut [Decided]) -> R
     if records.is_empty() {
         return Ok(());
     }
-    let created = INSERT.fetch(connection, &records, bind_new).await?;
-    let wanted = records.len();
-    if created.len() == wanted {
+    if INSERT.run(connection, &records, bind_new).await? == records.len() {
         return Ok(());
     }
-    let created = run_ids(&created)?;
+    let created = written(connection, &records).await?;
     for each in changes.iter_mut().filter(|each| creates(each)) {
         let Some(record) = each.change.record.as_ref().filter(|record| !created.contains(&record.run_id))
         else {
@@ -184,12 +188,13 @@ async fn update(
     if rows.is_empty() {
         return Ok(());
     }
-    let updated =
-        statement.fetch(connection, &rows, |query, (record, was)| bind_update(query, record, *was)).await?;
-    if updated.len() == rows.len() {
+    if statement.run(connection, &rows, |query, (record, was)| bind_update(query, record, *was)).await?
+        == rows.len()
+    {
         return Ok(());
     }
-    let updated = run_ids(&updated)?;
+    let records: Vec<&Record> = rows.into_iter().map(|(record, _)| record).collect();
+    let updated = written(connection, &records).await?;
     let missed = |each: &Decided| updates(each) && !updated.contains(&each.change.run_id);
     let runs: Vec<RunId> =
         changes.iter().filter(|each| missed(each)).map(|each| each.change.run_id).collect();
@@ -296,8 +301,21 @@ pub(super) fn as_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn run_ids(rows: &[sqlx::sqlite::SqliteRow]) -> Result<HashSet<RunId>, sqlx::Error> {
-    rows.iter().map(|row| parse(row.try_get(0)?)).collect()
+/// Which of these records are stored as they are here: an event id is made for one version of one run alone.
+async fn written(
+    connection: &mut SqliteConnection,
+    records: &[&Record],
+) -> Result<HashSet<RunId>, sqlx::Error> {
+    let rows =
+        WRITTEN.fetch(connection, records, |query, record| query.bind(record.run_id.to_string())).await?;
+    let mut stored = HashSet::with_capacity(rows.len());
+    for row in &rows {
+        let event_id: Option<&str> = row.try_get(1)?;
+        stored.insert((parse(row.try_get(0)?)?, event_id.map(str::to_owned)));
+    }
+    let is_stored =
+        |record: &&&Record| stored.contains(&(record.run_id, record.last_event_id.map(|id| id.to_string())));
+    Ok(records.iter().filter(is_stored).map(|record| record.run_id).collect())
 }
 
 pub(super) fn parse(run_id: &str) -> Result<RunId, sqlx::Error> {

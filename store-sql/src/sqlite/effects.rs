@@ -208,7 +208,8 @@ impl<'a> Effects<'a> {
                     .bind(timer.due.resolve(now).as_millis())
                     .bind(now.as_millis())
             })
-            .await
+            .await?;
+        Ok(())
     }
 }
 

@@ -74,10 +74,9 @@ impl<T: Object, S: Status> Core<T, S> {
 
     /// A run of this workflow, as it is stored now.
     pub(crate) async fn lookup(&self, run_id: RunId) -> Result<Arc<Record>, Error> {
-        let mut found = self.hub.store.lookup(&[run_id]).await?;
         let not_found =
             || Error::NotFound { workflow: self.definition.name.clone(), run: run_id.to_string() };
-        let record = found.pop().transpose()?.flatten().ok_or_else(not_found)?;
+        let record = self.hub.lookups.get(run_id).await?.ok_or_else(not_found)?;
         self.of_this_workflow(&record)?;
         Ok(record)
     }

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use super::acks::Acks;
 use super::commit::{Aftermath, CommitQueue};
 use super::due::{self, DueHints, Takers, TakesDue};
+use super::lookups::Lookups;
 use super::moved::Moved;
 use super::outbox::{self, Outbox};
 use super::wait;
@@ -22,6 +23,7 @@ pub(crate) struct Hub {
     pub(crate) scheduler: Arc<dyn DynScheduler>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) commits: CommitQueue,
+    pub(crate) lookups: Lookups,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) due: Arc<DueHints>,
@@ -59,12 +61,14 @@ impl Hub {
             moved: Arc::clone(&moved),
         };
         let commits = CommitQueue::start(&store, &aftermath);
+        let lookups = Lookups::start(&store);
         let hub = Arc::new(Self {
             store,
             streamer,
             scheduler: Arc::clone(backend.scheduler()),
             clock,
             commits,
+            lookups,
             outbox,
             waiters,
             due,

@@ -16,6 +16,7 @@ mod hub;
 mod inbox;
 mod inserter;
 mod intake;
+mod lookups;
 mod metrics;
 mod moved;
 mod moves;
