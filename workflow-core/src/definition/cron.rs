@@ -81,7 +81,8 @@ impl CronSpec {
         let Some(prefix) = prefix else { return Self::read(spec, spec, Tz::UTC) };
         let rest = &trimmed[prefix.len()..];
         let (zone, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        let tz = zone_named(spec, zone)?;
+        let place = zone.as_ptr() as usize - spec.as_ptr() as usize;
+        let tz = zone_named(spec, zone, spec[..place].chars().count() + 1)?;
         Self::read(spec, rest, tz)
     }
 
@@ -98,7 +99,7 @@ impl CronSpec {
     /// # Ok::<(), workflow_core::InvalidCron>(())
     /// ```
     pub fn parse_in_zone(spec: &str, zone: &str) -> Result<Self, InvalidCron> {
-        let mut parsed = Self::read(spec, spec, zone_named(spec, zone)?)?;
+        let mut parsed = Self::read(spec, spec, zone_named(spec, zone, 1)?)?;
         parsed.text = format!("TZ={zone} {spec}").into();
         Ok(parsed)
     }
@@ -140,7 +141,8 @@ impl CronSpec {
         let trimmed = body.trim();
         let lead = body.len() - body.trim_start().len();
         if let Some(period) = trimmed.strip_prefix("@every") {
-            let every = every(period.trim()).map_err(|reason| invalid(lead + "@every ".len(), reason))?;
+            let place = trimmed.len() - period.trim_start().len();
+            let every = every(period.trim()).map_err(|reason| invalid(lead + place, reason))?;
             return Ok(Self { text: spec.into(), slots: Slots::Every(every) });
         }
         let fields = match DESCRIPTORS.iter().find(|(name, _)| name.eq_ignore_ascii_case(trimmed)) {
@@ -159,10 +161,10 @@ impl CronSpec {
     }
 }
 
-fn zone_named(spec: &str, zone: &str) -> Result<Tz, InvalidCron> {
+fn zone_named(spec: &str, zone: &str, position: usize) -> Result<Tz, InvalidCron> {
     zone.parse().map_err(|_| InvalidCron {
         spec: spec.to_owned(),
-        position: spec.find(zone).map_or(1, |at| spec[..at].chars().count() + 1),
+        position,
         reason: format!("{zone:?} is no time zone: use an IANA name such as Europe/Berlin"),
     })
 }

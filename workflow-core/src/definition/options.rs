@@ -103,6 +103,7 @@ impl Options {
     /// Retries a failing run for ever.
     pub fn never_pause(mut self) -> Self {
         self.pause_after = Some(PauseAfter::Never);
+        self.pause_after_zero = false;
         self
     }
 
@@ -149,7 +150,7 @@ impl Options {
             consume_lag: self.consume_lag.or(parent.consume_lag),
             lag_alert: self.lag_alert.or(parent.lag_alert),
             cancel_grace: self.cancel_grace.or(parent.cancel_grace),
-            pause_after_zero: self.pause_after_zero,
+            pause_after_zero: self.pause_after_zero || (self.pause_after.is_none() && parent.pause_after_zero),
         }
     }
 

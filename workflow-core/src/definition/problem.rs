@@ -9,13 +9,13 @@ use crate::{InvalidName, InvalidTopic};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The workflow, a timer or a schedule has a name that cannot be used.
+    /// The workflow, a timer, a connector or a schedule has a name that cannot be used.
     #[error(transparent)]
     Name(#[from] InvalidName),
     /// There is nothing to start with.
     #[error("it has no step, callback or timeout: add the one that takes a new run")]
     Empty,
-    /// The status enum has no variants that can be listed, or two with one number.
+    /// Two statuses have one number.
     #[error("statuses {first} and {second} have the same number {code}: give each its own")]
     SameNumber {
         /// One status.

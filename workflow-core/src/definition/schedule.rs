@@ -63,6 +63,14 @@ impl<T, S> Schedule<T, S> {
         self
     }
 
+    /// The status in which its runs start, if it is not the workflow's own.
+    pub(crate) fn first_status(&self) -> Option<S>
+    where
+        S: Copy,
+    {
+        self.start
+    }
+
     /// The name of the role that starts its runs.
     pub(crate) fn role(&self, workflow: &WorkflowName) -> String {
         let zone = self.zone.as_ref().map(|zone| format!("TZ={zone} ")).unwrap_or_default();

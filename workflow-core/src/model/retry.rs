@@ -33,7 +33,10 @@ impl RetryPolicy {
     /// assert_eq!(RetryPolicy::DEFAULT.delay(3, 0.5), Duration::from_secs(2));
     /// ```
     pub fn delay(&self, attempt: u32, random: f64) -> Duration {
-        self.ceiling(attempt).mul_f64(random.clamp(0.0, 1.0))
+        let ceiling = self.ceiling(attempt);
+        let seconds = ceiling.as_secs_f64() * random.clamp(0.0, 1.0);
+        // Rounding may lead out of what a duration holds, or above the ceiling.
+        Duration::try_from_secs_f64(seconds).map_or(ceiling, |delay| delay.min(ceiling))
     }
 }
 

@@ -44,8 +44,9 @@ impl fmt::Display for Shard {
     }
 }
 
-fn normal(text: &str) -> String {
-    text.to_lowercase().replace(' ', "_")
+/// Lower case, and `_` for spaces, as the Go library has it: there each character becomes one, whatever its neighbours.
+pub(crate) fn normal_name(text: &str) -> String {
+    text.chars().map(|c| if c == ' ' { '_' } else { c.to_lowercase().next().unwrap_or(c) }).collect()
 }
 
 /// The name of a consumer group: a role's name without the shard part, the same for every shard count.
@@ -75,7 +76,7 @@ impl GroupName {
 
     /// `{connector}-connector-to-{workflow}-consumer`
     pub fn of_connector(connector: &str, workflow: &WorkflowName) -> Self {
-        Self(format!("{}-connector-to-{}-consumer", normal(connector), normal(workflow.as_str())).into())
+        Self(format!("{}-connector-to-{}-consumer", normal_name(connector), normal_name(workflow.as_str())).into())
     }
 
     /// `{workflow}-{run state}-run-state-change-hook-consumer`
@@ -98,6 +99,11 @@ impl GroupName {
         Self::join(workflow, "outbox-consumer")
     }
 
+    /// `outbox-relay`, the relay in a process of its own: its roles are `outbox-relay-{shard}-of-{shards}`.
+    pub fn of_relay() -> Self {
+        Self("outbox-relay".into())
+    }
+
     /// `{workflow}-reconciler`; a role, never a group.
     pub fn of_reconciler(workflow: &WorkflowName) -> Self {
         Self::join(workflow, "reconciler")
@@ -105,11 +111,11 @@ impl GroupName {
 
     /// `{workflow}-{foreign id}-scheduler-{spec}`; a role, never a group.
     pub fn of_schedule(workflow: &WorkflowName, foreign_id: &ForeignId, spec: &str) -> Self {
-        Self::join(workflow, &format!("{}-scheduler-{}", normal(foreign_id.as_str()), normal(spec)))
+        Self::join(workflow, &format!("{}-scheduler-{}", normal_name(foreign_id.as_str()), normal_name(spec)))
     }
 
     fn join(workflow: &WorkflowName, rest: &str) -> Self {
-        Self(format!("{}-{rest}", normal(workflow.as_str())).into())
+        Self(format!("{}-{rest}", normal_name(workflow.as_str())).into())
     }
 
     /// The role of one shard of the group: `{group}-{shard}-of-{shards}`.

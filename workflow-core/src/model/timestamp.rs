@@ -38,9 +38,10 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// The instant as a date and time.
+    /// The instant as a date and time; the nearest one that can be written, if it is some 260,000 years away.
     pub fn to_datetime(self) -> DateTime<Utc> {
-        Utc.timestamp_millis_opt(self.0).single().unwrap_or(DateTime::<Utc>::MAX_UTC)
+        let nearest = if self.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+        Utc.timestamp_millis_opt(self.0).single().unwrap_or(nearest)
     }
 }
 

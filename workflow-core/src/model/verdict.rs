@@ -105,6 +105,8 @@ fn judge_state(event: &Event, record: &Record, wanted: RunState, late: Late) -> 
         },
         Some(_) if is_phantom(event, record) => Verdict::Skip(Skip::Phantom),
         Some(_) | None if record.run_state == wanted => Verdict::Process,
+        // Without a version nothing tells whether the record has moved on; in the same status, that is all it can be.
+        None if matches!(late, Late::Process) && event.status == record.status => Verdict::Process,
         Some(_) | None => Verdict::Skip(Skip::Mismatch),
     }
 }
