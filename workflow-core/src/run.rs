@@ -14,13 +14,31 @@ use crate::{Epoch, ForeignId, Record, RunId, Status, Timestamp, Version};
 /// A step changes [`Run::object`] and returns the next status; the object is stored with the transition or not at all.
 ///
 /// ```
-/// use workflow_core::{Run, Status, Step};
-/// struct Order { paid: bool }
-/// async fn pay<S: Status>(run: &mut Run<Order, S>) -> Step<S> {
-///     run.object.paid = true;
-///     println!("charging under key {}", run.idempotency_key());
-///     Ok(run.status())
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # type Told = tokio::sync::mpsc::UnboundedSender<String>;
+/// async fn charge(run: &mut Run<Order, OrderStatus>, told: &Told) -> Step<OrderStatus> {
+///     assert_eq!((run.status(), run.version(), run.attempt()), (Placed, Version::FIRST, 1));
+///     assert_eq!(run.created_at(), run.updated_at());
+///     assert_eq!((run.record().run_id, run.foreign_id().as_str()), (run.id(), "order-17"));
+///     assert_eq!(run.idempotency_key(), format!("{}:1", run.id()));
+///     assert!(run.epoch().is_some());
+///     told.send(run.idempotency_key())?;
+///     run.object.cents -= 200;
+///     Ok(Paid)
 /// }
+///
+/// # example!(
+/// # let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+/// let orders = Workflow::builder("orders")
+///     .step(Placed, charge, [Paid, Declined]).with(Options::new().pause_after(1))
+///     .callback(Paid, scanned, [Shipped])
+///     .state(told)
+///     .build()?;
+/// let running = orders.run(Memory::new()).await?;
+/// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+/// assert_eq!(running.wait_for(&run).status(Paid).await?.run().object()?.cents, 4_000);
+/// # assert_eq!(heard.recv().await, Some(format!("{run}:1")));
+/// # );
 /// ```
 pub struct Run<T, S> {
     /// The user's object.
@@ -94,14 +112,33 @@ impl<T, S: Status> Run<T, S> {
     /// stored; it is dropped after a grace.
     ///
     /// ```
-    /// # use workflow_core::{Next, Run, Status, Step};
-    /// # async fn transfer() {}
-    /// async fn ship<S: Status>(run: &mut Run<(), S>) -> Step<Next<S>> {
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # type Told = tokio::sync::mpsc::UnboundedSender<&'static str>;
+    /// async fn transfer(run: &mut Run<Order, OrderStatus>, told: &Told) -> Step<Next<OrderStatus>> {
+    ///     let told = told.clone();
+    ///     told.send("begun")?;
     ///     tokio::select! {
-    ///         () = transfer() => Ok(Next::go_to(run.status())),
-    ///         () = run.cancelled() => Ok(Next::skip()),
+    ///         () = std::future::pending() => Ok(Next::go_to(Paid)),
+    ///         () = run.cancelled() => {
+    ///             told.send("taken back")?;
+    ///             Ok(Next::skip())
+    ///         }
     ///     }
     /// }
+    ///
+    /// # example!(
+    /// # let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    /// let orders = Workflow::builder("orders")
+    ///     .step(Placed, transfer, [Paid, Declined])
+    ///     .callback(Paid, scanned, [Shipped])
+    ///     .state(told)
+    ///     .build()?;
+    /// let running = orders.run(Memory::new()).await?;
+    /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+    /// assert_eq!(heard.recv().await, Some("begun"));
+    /// running.cancel(&run, "changed their mind").await?;
+    /// assert_eq!(heard.recv().await, Some("taken back"));
+    /// # );
     /// ```
     pub fn cancelled(&self) -> impl Future<Output = ()> + Send + 'static {
         self.signals.subscribe(self.record.run_id).cancelled_owned()
@@ -109,6 +146,27 @@ impl<T, S: Status> Run<T, S> {
 
     /// Adds work on the same database that commits with this transition or not at all. It is made by the store's
     /// crate, and may run more than once, as a transaction may.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// use workflow_core::adapter::Attached;
+    ///
+    /// async fn charge(run: &mut Run<Order, OrderStatus>) -> Step<OrderStatus> {
+    ///     // Memory has no tables that work could write to, and says so.
+    ///     run.attach(Attached::new("a number"));
+    ///     Ok(Paid)
+    /// }
+    ///
+    /// # example!(
+    /// let orders = Workflow::builder("orders")
+    ///     .step(Placed, charge, [Paid, Declined]).with(Options::new().pause_after(1).in_place_retries(0))
+    ///     .callback(Paid, scanned, [Shipped])
+    ///     .build()?;
+    /// let running = orders.run(Memory::new()).await?;
+    /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+    /// assert_eq!(running.wait_for(&run).at_rest().await?.run_state(), RunState::Paused);
+    /// # );
+    /// ```
     pub fn attach(&mut self, work: Attached) {
         self.attached.push(work);
     }
@@ -204,6 +262,27 @@ impl Signal {
 }
 
 /// What a step, callback or timeout wants to become of its run.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// async fn charge(run: &mut Run<Order, OrderStatus>) -> Step<Next<OrderStatus>> {
+///     Ok(match run.object.cents {
+///         0 => Next::cancel("nothing to pay"),
+///         1..=10_000 => Next::go_to(Paid),
+///         _ => Next::pause("somebody has to look at it"),
+///     })
+/// }
+///
+/// # example!(
+/// let orders = Workflow::builder("orders")
+///     .step(Placed, charge, [Paid, Declined])
+///     .callback(Paid, scanned, [Shipped])
+///     .build()?;
+/// let running = orders.run(Memory::new()).await?;
+/// let run = running.trigger("order-17", Order { cents: 50_000 }).await?;
+/// assert_eq!(running.wait_for(&run).at_rest().await?.reason(), "somebody has to look at it");
+/// # );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Next<S> {
@@ -221,26 +300,62 @@ pub enum Next<S> {
 
 impl<S> Next<S> {
     /// Store the object and go to a status that the step declared.
+    ///
+    /// ```
+    /// use workflow_core::Next;
+    /// assert_eq!(Next::go_to("Paid"), Next::GoTo("Paid"));
+    /// ```
     pub fn go_to(status: S) -> Self {
         Next::GoTo(status)
     }
 
     /// Leave the run as it is, and do not call again by itself.
+    ///
+    /// ```
+    /// use workflow_core::Next;
+    /// assert_eq!(Next::<&str>::skip(), Next::Skip);
+    /// ```
     pub fn skip() -> Self {
         Next::Skip
     }
 
     /// Store the object, stay in this status and be called again.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// async fn knock(run: &mut Run<Order, OrderStatus>) -> Step<Next<OrderStatus>> {
+    ///     run.object.cents += 1;
+    ///     Ok(if run.object.cents < 3 { Next::repeat() } else { Next::go_to(Declined) })
+    /// }
+    ///
+    /// # example!(
+    /// let orders = Workflow::builder("orders").step(Placed, knock, [Paid, Shipped, Declined]).build()?;
+    /// let running = orders.run(Memory::new()).await?;
+    /// let run = running.trigger("order-17", Order { cents: 0 }).await?;
+    /// let done = running.wait_for(&run).finished().await?;
+    /// assert_eq!((done.object()?.cents, done.version().get()), (3, 4));
+    /// # );
+    /// ```
     pub fn repeat() -> Self {
         Next::Repeat
     }
 
     /// Store the object and set the run aside, until somebody resumes it.
+    ///
+    /// ```
+    /// use workflow_core::Next;
+    /// assert_eq!(Next::<&str>::pause("no stock"), Next::Pause("no stock".into()));
+    /// ```
     pub fn pause(reason: impl Into<Arc<str>>) -> Self {
         Next::Pause(reason.into())
     }
 
     /// Store the object and end the run.
+    ///
+    /// ```
+    /// use workflow_core::Next;
+    /// assert_eq!(Next::<&str>::cancel("no stock"), Next::Cancel("no stock".into()));
+    /// ```
     pub fn cancel(reason: impl Into<Arc<str>>) -> Self {
         Next::Cancel(reason.into())
     }
@@ -253,9 +368,24 @@ impl<S: Status> From<S> for Next<S> {
 }
 
 /// What a user's function returns: `Step<Status>` for the next status, `Step<Next<Status>>` for everything a run can do.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// fn price(text: &str) -> Step<u64> {
+///     Ok(text.parse()?)
+/// }
+/// assert_eq!(price("4200").unwrap(), 4_200);
+/// assert_eq!(price("much").unwrap_err().failure(), Failure::Retryable);
+/// ```
 pub type Step<N> = Result<N, StepError>;
 
 /// Whether a failed function is worth another attempt.
+///
+/// ```
+/// use workflow_core::{Failure, retryable, terminal};
+/// assert_eq!(retryable("the line is busy").failure(), Failure::Retryable);
+/// assert_eq!(terminal("no such account").failure(), Failure::Terminal);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Another attempt may succeed: the engine makes it after a back-off.
@@ -282,16 +412,33 @@ pub struct StepError {
 
 impl StepError {
     /// Whether another attempt is worth it.
+    ///
+    /// ```
+    /// use workflow_core::{Failure, StepError};
+    /// let error = StepError::from("x".parse::<u8>().unwrap_err());
+    /// assert_eq!(error.failure(), Failure::Retryable);
+    /// ```
     pub fn failure(&self) -> Failure {
         self.failure
     }
 
     /// The user's error.
+    ///
+    /// ```
+    /// use workflow_core::StepError;
+    /// let error = StepError::from("x".parse::<u8>().unwrap_err());
+    /// assert!(error.source().is::<std::num::ParseIntError>());
+    /// ```
     pub fn source(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
         &*self.source
     }
 
     /// The error and its causes on one line.
+    ///
+    /// ```
+    /// use workflow_core::terminal;
+    /// assert_eq!(terminal("no such account").reason(), "no such account");
+    /// ```
     pub fn reason(&self) -> String {
         let mut text = self.source.to_string();
         let mut cause = self.source.source();
@@ -320,11 +467,27 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for StepError {
 }
 
 /// An error that another attempt may not meet; what `?` makes too.
+///
+/// ```
+/// use workflow_core::{Failure, Step, retryable};
+/// fn ask(answer: Option<u8>) -> Step<u8> {
+///     answer.ok_or_else(|| retryable("the line is busy"))
+/// }
+/// assert_eq!(ask(None).unwrap_err().failure(), Failure::Retryable);
+/// ```
 pub fn retryable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StepError {
     StepError { failure: Failure::Retryable, source: error.into() }
 }
 
 /// An error that every attempt would meet: the run is paused at once, with this reason.
+///
+/// ```
+/// use workflow_core::{Failure, Step, terminal};
+/// fn ask(answer: Option<u8>) -> Step<u8> {
+///     answer.ok_or_else(|| terminal("no such account"))
+/// }
+/// assert_eq!(ask(None).unwrap_err().failure(), Failure::Terminal);
+/// ```
 pub fn terminal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StepError {
     StepError { failure: Failure::Terminal, source: error.into() }
 }

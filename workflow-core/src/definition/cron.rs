@@ -53,6 +53,12 @@ enum Slots {
 }
 
 /// A schedule's spec that cannot be read.
+///
+/// ```
+/// use workflow_core::CronSpec;
+/// let error = CronSpec::parse("0 0 * * mun").unwrap_err();
+/// assert_eq!((error.spec.as_str(), error.position), ("0 0 * * mun", 9));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("schedule {spec:?}, position {position}: {reason}")]
 pub struct InvalidCron {
@@ -105,11 +111,26 @@ impl CronSpec {
     }
 
     /// The spec as it was written, with its time zone if it has one.
+    ///
+    /// ```
+    /// use workflow_core::CronSpec;
+    /// assert_eq!(CronSpec::parse("@hourly")?.as_str(), "@hourly");
+    /// assert_eq!(CronSpec::parse_in_zone("@daily", "Asia/Tokyo")?.as_str(), "TZ=Asia/Tokyo @daily");
+    /// # Ok::<(), workflow_core::InvalidCron>(())
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
     /// The first slot after an instant; `None` if there is none any more.
+    ///
+    /// ```
+    /// use workflow_core::{CronSpec, Timestamp};
+    /// let new_year = Timestamp::from_millis(1_767_225_600_000);
+    /// assert_eq!(CronSpec::parse("@hourly")?.next_after(new_year).unwrap().to_string(), "2026-01-01T01:00:00.000Z");
+    /// assert_eq!(CronSpec::parse("0 0 30 feb *")?.next_after(new_year), None);
+    /// # Ok::<(), workflow_core::InvalidCron>(())
+    /// ```
     pub fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
         match &self.slots {
             Slots::Every(period) => {

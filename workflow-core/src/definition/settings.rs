@@ -20,11 +20,11 @@ where
     /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
     /// # example!(
     /// let orders = Workflow::builder("orders")
-    ///     .step(Placed, pay, [Paid, Declined]).with(Options::new().shards(4)).with(Options::new().pause_after(5))
+    ///     .step(Placed, pay, [Paid, Declined]).with(Options::new().shards(17)).with(Options::new().pause_after(5))
     ///     .callback(Paid, scanned, [Shipped])
     ///     .build()?;
-    /// let running = orders.run(Memory::new()).await?;
-    /// assert!(running.states().contains_key("orders-1-consumer-4-of-4"));
+    /// let refused = orders.run(Memory::new()).await.err().unwrap();
+    /// assert!(refused.to_string().contains("has 17 shards, but topic orders-1 has 16 partitions"), "{refused}");
     /// # );
     /// ```
     pub fn with(self, options: Options) -> Self {
@@ -112,13 +112,12 @@ where
     /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
     /// # example!(
     /// let orders = Workflow::builder("orders")
-    ///     .options(Options::new().shards(2))
-    ///     .step(Placed, pay, [Paid, Declined])
-    ///     .step(Paid, decline, [Declined, Shipped]).with(Options::new().shards(3))
+    ///     .options(Options::new().shards(17))
+    ///     .step(Placed, pay, [Paid, Declined]).with(Options::new().shards(2))
+    ///     .step(Paid, decline, [Declined, Shipped])
     ///     .build()?;
-    /// let running = orders.run(Memory::new()).await?;
-    /// assert!(running.states().contains_key("orders-1-consumer-2-of-2"));
-    /// assert!(running.states().contains_key("orders-2-consumer-3-of-3"));
+    /// let refused = orders.run(Memory::new()).await.err().unwrap();
+    /// assert!(refused.to_string().contains("topic orders-2 has 16 partitions"), "{refused}");
     /// # );
     /// ```
     pub fn options(mut self, options: Options) -> Self {
@@ -172,14 +171,21 @@ where
     ///
     /// ```
     /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// async fn charge(run: &mut Run<Order, OrderStatus>) -> Step<OrderStatus> {
+    ///     if run.version().get() < 3 { Err(terminal("the bank is closed")) } else { Ok(Paid) }
+    /// }
+    ///
     /// # example!(
     /// let orders = Workflow::builder("orders")
-    ///     .step(Placed, pay, [Paid, Declined])
+    ///     .step(Placed, charge, [Paid, Declined])
     ///     .callback(Paid, scanned, [Shipped])
     ///     .never_resume()
     ///     .build()?;
     /// let running = orders.run(Memory::new()).await?;
-    /// assert!(!running.states().contains_key("orders-paused-records-retry-consumer"));
+    /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+    /// assert_eq!(running.wait_for(&run).at_rest().await?.run_state(), RunState::Paused);
+    /// running.resume(&run).await?;
+    /// assert!(running.wait_for(&run).status(Paid).await?.is_reached());
     /// # );
     /// ```
     pub fn never_resume(mut self) -> Self {

@@ -12,6 +12,13 @@ pub struct Plain;
 pub struct WithApp;
 
 /// What a step may return: a status, `Step<Status>`, or `Step<Next<Status>>`.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// assert_eq!(Paid.into_step().unwrap(), Next::GoTo(Paid));
+/// assert_eq!(Step::Ok(Paid).into_step().unwrap(), Next::GoTo(Paid));
+/// assert_eq!(Step::Ok(Next::<OrderStatus>::Repeat).into_step().unwrap(), Next::Repeat);
+/// ```
 pub trait IntoStep<S> {
     /// Makes the one form of it.
     ///
@@ -33,6 +40,23 @@ impl<S: Status, N: Into<Next<S>>, E: Into<StepError>> IntoStep<S> for Result<N, 
 }
 
 /// A step's function: `async fn(&mut Run<T, S>) -> Step<S>`, or with `&App` as a second parameter.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// async fn plain(_: &mut Run<Order, OrderStatus>) -> Step<OrderStatus> {
+///     Ok(Paid)
+/// }
+/// async fn with_state(run: &mut Run<Order, OrderStatus>, limit: &u64) -> OrderStatus {
+///     if run.object.cents > *limit { Declined } else { Shipped }
+/// }
+/// let orders = Workflow::builder("orders")
+///     .step(Placed, plain, [Paid])
+///     .step(Paid, with_state, [Shipped, Declined])
+///     .state(10_000)
+///     .build()?;
+/// assert_eq!(orders.graph().edges().len(), 3);
+/// # Ok::<(), DefinitionErrors>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a step of this workflow",
     label = "not a step",
@@ -68,6 +92,20 @@ where
 }
 
 /// A hook's function: `async fn(&mut Run<T, S>) -> Result<(), E>`, or with `&App` as a second parameter.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// async fn log(run: &mut Run<Order, OrderStatus>) -> Step<()> {
+///     println!("{run:?}");
+///     Ok(())
+/// }
+/// let orders = Workflow::builder("orders")
+///     .step(Placed, pay, [Paid, Declined, Shipped])
+///     .on_complete(log)
+///     .on_complete(log)
+///     .build();
+/// assert!(orders.unwrap_err().to_string().contains("there are two hooks on Completed: one is allowed"));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a hook of this workflow",
     label = "not a hook",
