@@ -7,6 +7,15 @@ use std::sync::Arc;
 use super::{ForeignId, RunState, StatusCode, WorkflowName};
 
 /// One of the equal parts that a process's topic is divided into.
+///
+/// ```
+/// use std::num::NonZeroU32;
+/// use workflow_core::Shard;
+/// let shards: Vec<Shard> = Shard::all(NonZeroU32::new(3).unwrap()).collect();
+/// assert_eq!((shards[1].number(), shards[1].of(), shards[1].to_string().as_str()), (2, 3, "2-of-3"));
+/// assert!(shards[1].has_partition(4) && !shards[0].has_partition(4));
+/// assert!(Shard::WHOLE.has_partition(4));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shard {
     number: NonZeroU32,
@@ -50,6 +59,31 @@ pub(crate) fn normal_name(text: &str) -> String {
 }
 
 /// The name of a consumer group: a role's name without the shard part, the same for every shard count.
+///
+/// ```
+/// use workflow_core::{ForeignId, GroupName, RunState, Shard, StatusCode, WorkflowName};
+/// let (orders, paid) = (WorkflowName::new("My orders")?, StatusCode::new(2)?);
+/// assert_eq!(GroupName::of_step(&orders, paid).as_str(), "my_orders-2-consumer");
+/// assert_eq!(GroupName::of_timeouts(&orders, paid).single_role().as_str(), "my_orders-2-timeout-consumer");
+/// assert_eq!(
+///     GroupName::of_timeout_inserter(&orders, paid).as_str(),
+///     "my_orders-2-timeout-auto-inserter-consumer"
+/// );
+/// assert_eq!(GroupName::of_inbox(&orders, paid).as_str(), "my_orders-2-callback-inbox-consumer");
+/// assert_eq!(GroupName::of_connector("letters", &orders).as_str(), "letters-connector-to-my_orders-consumer");
+/// assert_eq!(
+///     GroupName::of_hook(&orders, RunState::Completed).as_str(),
+///     "my_orders-completed-run-state-change-hook-consumer"
+/// );
+/// assert_eq!(GroupName::of_deletions(&orders).as_str(), "my_orders-delete-consumer");
+/// assert_eq!(GroupName::of_paused_retry(&orders).as_str(), "my_orders-paused-records-retry-consumer");
+/// assert_eq!(GroupName::of_outbox(&orders).as_str(), "my_orders-outbox-consumer");
+/// assert_eq!(GroupName::of_reconciler(&orders).as_str(), "my_orders-reconciler");
+/// assert_eq!(GroupName::of_relay().role(Shard::WHOLE).as_str(), "outbox-relay-1-of-1");
+/// let milk = ForeignId::new("milk")?;
+/// assert_eq!(GroupName::of_schedule(&orders, &milk, "@daily").as_str(), "my_orders-milk-scheduler-@daily");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupName(Arc<str>);
 

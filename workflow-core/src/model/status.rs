@@ -23,6 +23,14 @@ impl StatusCode {
 
     /// The number of an enum's variant, for an implementation of [`Status`]. `#[derive(Status)]` refuses a number below
     /// 1; of an implementation by hand, `build()` does.
+    ///
+    /// ```
+    /// use workflow_core::StatusCode;
+    /// #[derive(Clone, Copy)]
+    /// enum Light { Red = 1 }
+    /// assert_eq!(StatusCode::from_declared(Light::Red as i32), StatusCode::new(1)?);
+    /// # Ok::<(), workflow_core::InvalidStatus>(())
+    /// ```
     pub const fn from_declared(code: i32) -> Self {
         Self(code)
     }
@@ -40,6 +48,11 @@ impl fmt::Display for StatusCode {
 }
 
 /// A number that no status can have.
+///
+/// ```
+/// use workflow_core::StatusCode;
+/// assert_eq!(StatusCode::new(0).unwrap_err().to_string(), "status 0 is reserved: a status is 1 or greater");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("status {code} is reserved: a status is 1 or greater")]
 pub struct InvalidStatus {
@@ -48,6 +61,14 @@ pub struct InvalidStatus {
 }
 
 /// The user's states of a run; implemented by `#[derive(Status)]`.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// assert_eq!(OrderStatus::ALL.len(), 4);
+/// assert_eq!((Paid.code().get(), Paid.name()), (2, "Paid"));
+/// assert_eq!(OrderStatus::from_code(StatusCode::new(2)?), Some(Paid));
+/// # Ok::<(), InvalidStatus>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a status",
     note = "put `#[derive(Status, Clone, Copy)]` on the enum and give each variant a number: `Placed = 1`"

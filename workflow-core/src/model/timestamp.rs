@@ -72,6 +72,14 @@ impl fmt::Debug for Timestamp {
 }
 
 /// When something is to happen; a delay is counted by the store's clock, so that hosts may disagree about the time.
+///
+/// ```
+/// use std::time::Duration;
+/// use workflow_core::{Due, Timestamp};
+/// let now = Timestamp::from_millis(1_000);
+/// assert_eq!(Due::In(Duration::from_secs(1)).resolve(now), Timestamp::from_millis(2_000));
+/// assert_eq!(Due::At(now).resolve(Timestamp::from_millis(7)), now);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
     /// This long after the store takes it.
