@@ -284,7 +284,8 @@ impl Options {
             consume_lag: self.consume_lag.or(parent.consume_lag),
             lag_alert: self.lag_alert.or(parent.lag_alert),
             cancel_grace: self.cancel_grace.or(parent.cancel_grace),
-            pause_after_zero: self.pause_after_zero || (self.pause_after.is_none() && parent.pause_after_zero),
+            pause_after_zero: self.pause_after_zero
+                || (self.pause_after.is_none() && parent.pause_after_zero),
         }
     }
 

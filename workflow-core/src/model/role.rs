@@ -110,7 +110,10 @@ impl GroupName {
 
     /// `{connector}-connector-to-{workflow}-consumer`
     pub fn of_connector(connector: &str, workflow: &WorkflowName) -> Self {
-        Self(format!("{}-connector-to-{}-consumer", normal_name(connector), normal_name(workflow.as_str())).into())
+        Self(
+            format!("{}-connector-to-{}-consumer", normal_name(connector), normal_name(workflow.as_str()))
+                .into(),
+        )
     }
 
     /// `{workflow}-{run state}-run-state-change-hook-consumer`
