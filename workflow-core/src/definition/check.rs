@@ -29,8 +29,8 @@ pub(super) fn all<T, S: Status>(
     for part in &draft.parts {
         destinations(&part.part, problems);
         options(&part.part.describe(), part.options.as_ref(), problems);
-        if let (Part::Timeout { .. }, Some(own)) = (&part.part, &part.options) {
-            timeout_options(&part.part.describe(), own, problems);
+        if let Some(own) = &part.options {
+            not_for_this(&part.part, own, problems);
         }
     }
     options("the workflow's options", Some(&draft.options), problems);
@@ -112,12 +112,18 @@ fn options(part: &str, options: Option<&Options>, problems: &mut Vec<Problem>) {
     }
 }
 
-fn timeout_options(part: &str, own: &Options, problems: &mut Vec<Problem>) {
-    let not = |option| Problem::NotForThis { part: part.to_owned(), option, kind: "a timeout" };
+/// Timeouts and hooks have one owner; a timer is due when it is due.
+fn not_for_this<T, S: Status>(part: &Part<T, S>, own: &Options, problems: &mut Vec<Problem>) {
+    let kind = match part {
+        Part::Timeout { .. } => "a timeout",
+        Part::Hook { .. } => "a hook",
+        Part::Step { .. } | Part::Callback { .. } | Part::Connector { .. } => return,
+    };
+    let not = |option| Problem::NotForThis { part: part.describe(), option, kind };
     if own.shards.is_some() {
         problems.push(not("shards"));
     }
-    if own.consume_lag.is_some() {
+    if own.consume_lag.is_some() && matches!(part, Part::Timeout { .. }) {
         problems.push(not("consume_lag"));
     }
 }
