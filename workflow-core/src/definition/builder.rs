@@ -338,13 +338,7 @@ where
         self.draft.schedules.push(schedule);
         self
     }
-}
 
-impl<T, S> Builder<T, S, ()>
-where
-    T: Send + Sync + 'static,
-    S: Status,
-{
     /// Checks the whole and makes the workflow. Functions that take `&App` need [`Builder::state`] before.
     ///
     /// # Errors
@@ -360,7 +354,26 @@ where
     ///   - status Shipped cannot be reached from Placed: add a way to it, or remove it"
     /// );
     /// ```
-    pub fn build(self) -> Result<Workflow<T, S>, DefinitionErrors> {
-        self.state(()).draft.finish().map(Workflow::new)
+    pub fn build(self) -> Result<Workflow<T, S>, DefinitionErrors>
+    where
+        App: StateGiven,
+    {
+        self.state(App::given()).draft.finish().map(Workflow::new)
     }
+}
+
+/// What [`Builder::build`] asks of the shared state: that there is none, or that it has been given.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "the functions of this workflow share `&{Self}`, which has not been given",
+    label = "the shared state is missing",
+    note = "give it by `.state(..)` before `.build()`"
+)]
+pub trait StateGiven {
+    /// The state that is left to give.
+    fn given() -> Self;
+}
+
+impl StateGiven for () {
+    fn given() -> Self {}
 }

@@ -77,7 +77,7 @@ impl<B: Into<Bytes>> From<B> for Payload {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a callback of this workflow",
     label = "not a callback's function",
-    note = "it is `async fn(&mut Run<T, S>, Payload) -> Step<S>`, or the same with `&App` behind"
+    note = "here it is `async fn(&mut Run<{T}, {S}>, Payload) -> Step<{S}>`, or the same with `&App` behind"
 )]
 pub trait CallbackFn<'a, T: 'a, S: 'a, App: 'a, Marker>: Send + Sync + 'static {
     /// Calls it.

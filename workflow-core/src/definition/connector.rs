@@ -73,7 +73,7 @@ pub trait ConnectorReceiver: Send {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a connector of this workflow",
     label = "not a connector's function",
-    note = "it is `async fn(&Api<T, S>, &ConnectorEvent) -> Result<(), StepError>`, or the same with `&App` behind"
+    note = "here it is `async fn(&Api<{T}, {S}>, &ConnectorEvent) -> Step<()>`, or the same with `&App` behind"
 )]
 pub trait ConnectorFn<'a, T: 'a, S: 'a, App: 'a, Marker>: Send + Sync + 'static {
     /// Calls it.

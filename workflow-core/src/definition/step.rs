@@ -4,10 +4,12 @@ use crate::adapter::BoxFuture;
 use crate::{Next, Run, Status, StepError};
 
 /// Marks a function without shared state.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Plain;
 
 /// Marks a function whose last parameter is the shared state.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct WithApp;
 
@@ -60,7 +62,8 @@ impl<S: Status, N: Into<Next<S>>, E: Into<StepError>> IntoStep<S> for Result<N, 
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a step of this workflow",
     label = "not a step",
-    note = "a step is `async fn(&mut Run<T, S>) -> Step<S>` or `async fn(&mut Run<T, S>, &App) -> Step<S>`"
+    note = "here a step is `async fn(&mut Run<{T}, {S}>) -> Step<{S}>`, or the same with `&App` behind",
+    note = "what `App` is, all functions of a workflow agree on; a step may return `{S}` or `Step<Next<{S}>>` too"
 )]
 pub trait StepFn<'a, T: 'a, S: 'a, App: 'a, Marker>: Send + Sync + 'static {
     /// Calls it.
@@ -109,7 +112,7 @@ where
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a hook of this workflow",
     label = "not a hook",
-    note = "a hook is `async fn(&mut Run<T, S>) -> Step<()>` or `async fn(&mut Run<T, S>, &App) -> Step<()>`"
+    note = "here a hook is `async fn(&mut Run<{T}, {S}>) -> Step<()>`, or the same with `&App` behind"
 )]
 pub trait HookFn<'a, T: 'a, S: 'a, App: 'a, Marker>: Send + Sync + 'static {
     /// Calls it.
