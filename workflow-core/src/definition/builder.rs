@@ -356,24 +356,30 @@ where
     /// ```
     pub fn build(self) -> Result<Workflow<T, S>, DefinitionErrors>
     where
-        App: StateGiven,
+        Nothing: Gives<App>,
     {
-        self.state(App::given()).draft.finish().map(Workflow::new)
+        self.state(Nothing::give()).draft.finish().map(Workflow::new)
     }
 }
 
-/// What [`Builder::build`] asks of the shared state: that there is none, or that it has been given.
+/// What is left to give when a workflow is built.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Nothing;
+
+/// What [`Builder::build`] asks of the shared state: that there is none, or that it has been given. The state is not the
+/// one that implements, so that where no function takes any, the compiler finds that it is `()`.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "the functions of this workflow share `&{Self}`, which has not been given",
+    message = "the functions of this workflow share `&{App}`, which has not been given",
     label = "the shared state is missing",
     note = "give it by `.state(..)` before `.build()`"
 )]
-pub trait StateGiven {
+pub trait Gives<App> {
     /// The state that is left to give.
-    fn given() -> Self;
+    fn give() -> App;
 }
 
-impl StateGiven for () {
-    fn given() -> Self {}
+impl Gives<()> for Nothing {
+    fn give() {}
 }

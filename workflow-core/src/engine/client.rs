@@ -43,6 +43,20 @@ const TRIGGER_SLICE: usize = 1000;
 /// assert_eq!(client.metrics().states(), client.states());
 /// # );
 /// ```
+///
+/// An operator sets runs aside, lets them go on, ends them, and has their data deleted:
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(client =>
+/// let run = client.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
+/// client.pause(&run, "asked by phone").await?;
+/// client.resume(&run).await?;
+/// client.cancel(&run, "changed their mind").await?;
+/// client.delete_data(&run, "asked by mail").await?;
+/// assert_eq!(client.get(&run).await?.reason(), "asked by mail");
+/// # );
+/// ```
 pub struct Client<T, S> {
     core: Arc<Core<T, S>>,
 }
@@ -157,16 +171,6 @@ impl<T: Object, S: Status> Client<T, S> {
     ///
     /// # Errors
     /// [`Error::Refused`] if it has ended or is paused already.
-    ///
-    /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
-    /// # example!(running =>
-    /// let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
-    /// running.pause(&run, "asked by phone").await?;
-    /// running.resume(&run).await?;
-    /// assert!(running.resume(&run).await.unwrap_err().to_string().contains("a run that is Running"));
-    /// # );
-    /// ```
     pub async fn pause(&self, run: &RunId, reason: &str) -> Result<(), Error> {
         self.core.pause(*run, reason).await
     }
@@ -183,16 +187,6 @@ impl<T: Object, S: Status> Client<T, S> {
     ///
     /// # Errors
     /// [`Error::Refused`] if it has ended already.
-    ///
-    /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
-    /// # example!(running =>
-    /// let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
-    /// running.cancel(&run, "changed their mind").await?;
-    /// running.delete_data(&run, "asked by mail").await?;
-    /// assert_eq!(running.get(&run).await?.reason(), "asked by mail");
-    /// # );
-    /// ```
     pub async fn cancel(&self, run: &RunId, reason: &str) -> Result<(), Error> {
         self.core.cancel(*run, reason).await
     }

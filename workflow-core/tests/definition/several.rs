@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use workflow_core::{Options, Schedule, Workflow, after};
 
-use super::shop::{Light, Off, Red, call, hook, step};
+use super::shop::{Off, Red, call, hook, step};
 
 #[test]
 fn all_problems_come_at_once() {
-    let errors = Workflow::<(), ()>::builder::<(), Light, ()>("my/lights")
+    let errors = Workflow::builder("my/lights")
         .with(Options::new())
         .step(Red, step, [Off, Off])
         .with(Options::new().shards(0).in_flight(0))

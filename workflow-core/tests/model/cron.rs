@@ -226,3 +226,33 @@ fn a_zone_that_does_not_exist_is_named() {
     assert_eq!((error.position, error.spec.as_str()), (1, "0 0 * * *"));
     assert!(error.to_string().contains("\"Mars/Base\" is no time zone"), "{error}");
 }
+
+#[test]
+fn a_day_that_never_comes_has_no_slot() {
+    assert_eq!(next("0 0 30 2 *", "2026-01-01T00:00:00Z"), None);
+    assert_eq!(next("0 0 29 2 *", "2026-01-01T00:00:00Z").as_deref(), Some("2028-02-29T00:00:00.000Z"));
+}
+
+#[test]
+fn a_zone_moves_with_its_summer_time() {
+    let spec = CronSpec::parse("CRON_TZ=Europe/Berlin 30 4 * * *").unwrap();
+    let mut slot = at("2026-03-28T00:00:00Z");
+    let mut slots = Vec::new();
+    for _ in 0..3 {
+        slot = spec.next_after(slot).unwrap();
+        slots.push(slot.to_string());
+    }
+    let expected = ["2026-03-28T03:30:00.000Z", "2026-03-29T02:30:00.000Z", "2026-03-30T02:30:00.000Z"];
+    assert_eq!(slots, expected);
+}
+
+#[test]
+fn a_time_that_is_left_out_in_spring_does_not_stop_the_schedule() {
+    let spec = CronSpec::parse("CRON_TZ=Europe/Berlin 30 2 * * *").unwrap();
+    let first = spec.next_after(at("2026-03-27T12:00:00Z")).unwrap();
+    assert_eq!(first.to_string(), "2026-03-28T01:30:00.000Z");
+    let second = spec.next_after(first).unwrap();
+    assert!(second > first);
+    let third = spec.next_after(second).unwrap();
+    assert_eq!(third.to_string(), "2026-03-30T00:30:00.000Z");
+}
