@@ -1,4 +1,6 @@
-//! What a user's function sees of a run, and what it can answer.
+//! What a user's function sees of a run; what it can answer is in `answer`.
+
+mod answer;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+pub use self::answer::{Failure, Next, Step, StepError, retryable, terminal};
 use crate::adapter::{Attached, Fence};
 use crate::{Epoch, ForeignId, Record, RunId, Status, Timestamp, Version};
 
@@ -14,13 +17,31 @@ use crate::{Epoch, ForeignId, Record, RunId, Status, Timestamp, Version};
 /// A step changes [`Run::object`] and returns the next status; the object is stored with the transition or not at all.
 ///
 /// ```
-/// use workflow_core::{Run, Status, Step};
-/// struct Order { paid: bool }
-/// async fn pay<S: Status>(run: &mut Run<Order, S>) -> Step<S> {
-///     run.object.paid = true;
-///     println!("charging under key {}", run.idempotency_key());
-///     Ok(run.status())
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # type Told = tokio::sync::mpsc::UnboundedSender<String>;
+/// async fn charge(run: &mut Run<Order, OrderStatus>, told: &Told) -> Step<OrderStatus> {
+///     assert_eq!((run.status(), run.version(), run.attempt()), (Placed, Version::FIRST, 1));
+///     assert_eq!(run.created_at(), run.updated_at());
+///     assert_eq!((run.record().run_id, run.foreign_id().as_str()), (run.id(), "order-17"));
+///     assert_eq!(run.idempotency_key(), format!("{}:1", run.id()));
+///     assert!(run.epoch().is_some());
+///     told.send(run.idempotency_key())?;
+///     run.object.cents -= 200;
+///     Ok(Paid)
 /// }
+///
+/// # example!(
+/// # let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+/// let orders = Workflow::builder("orders")
+///     .step(Placed, charge, [Paid, Declined]).with(Options::new().pause_after(1))
+///     .callback(Paid, scanned, [Shipped])
+///     .state(told)
+///     .build()?;
+/// let running = orders.run(Memory::new()).await?;
+/// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+/// assert_eq!(running.wait_for(&run).status(Paid).await?.run().object()?.cents, 4_000);
+/// # assert_eq!(heard.recv().await, Some(format!("{run}:1")));
+/// # );
 /// ```
 pub struct Run<T, S> {
     /// The user's object.
@@ -94,14 +115,33 @@ impl<T, S: Status> Run<T, S> {
     /// stored; it is dropped after a grace.
     ///
     /// ```
-    /// # use workflow_core::{Next, Run, Status, Step};
-    /// # async fn transfer() {}
-    /// async fn ship<S: Status>(run: &mut Run<(), S>) -> Step<Next<S>> {
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # type Told = tokio::sync::mpsc::UnboundedSender<&'static str>;
+    /// async fn transfer(run: &mut Run<Order, OrderStatus>, told: &Told) -> Step<Next<OrderStatus>> {
+    ///     let told = told.clone();
+    ///     told.send("begun")?;
     ///     tokio::select! {
-    ///         () = transfer() => Ok(Next::go_to(run.status())),
-    ///         () = run.cancelled() => Ok(Next::skip()),
+    ///         () = std::future::pending() => Ok(Next::go_to(Paid)),
+    ///         () = run.cancelled() => {
+    ///             told.send("taken back")?;
+    ///             Ok(Next::skip())
+    ///         }
     ///     }
     /// }
+    ///
+    /// # example!(
+    /// # let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    /// let orders = Workflow::builder("orders")
+    ///     .step(Placed, transfer, [Paid, Declined])
+    ///     .callback(Paid, scanned, [Shipped])
+    ///     .state(told)
+    ///     .build()?;
+    /// let running = orders.run(Memory::new()).await?;
+    /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+    /// assert_eq!(heard.recv().await, Some("begun"));
+    /// running.cancel(&run, "changed their mind").await?;
+    /// assert_eq!(heard.recv().await, Some("taken back"));
+    /// # );
     /// ```
     pub fn cancelled(&self) -> impl Future<Output = ()> + Send + 'static {
         self.signals.subscribe(self.record.run_id).cancelled_owned()
@@ -109,6 +149,27 @@ impl<T, S: Status> Run<T, S> {
 
     /// Adds work on the same database that commits with this transition or not at all. It is made by the store's
     /// crate, and may run more than once, as a transaction may.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// use workflow_core::adapter::Attached;
+    ///
+    /// async fn charge(run: &mut Run<Order, OrderStatus>) -> Step<OrderStatus> {
+    ///     // Memory has no tables that work could write to, and says so.
+    ///     run.attach(Attached::new("a number"));
+    ///     Ok(Paid)
+    /// }
+    ///
+    /// # example!(
+    /// let orders = Workflow::builder("orders")
+    ///     .step(Placed, charge, [Paid, Declined]).with(Options::new().pause_after(1).in_place_retries(0))
+    ///     .callback(Paid, scanned, [Shipped])
+    ///     .build()?;
+    /// let running = orders.run(Memory::new()).await?;
+    /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+    /// assert_eq!(running.wait_for(&run).at_rest().await?.run_state(), RunState::Paused);
+    /// # );
+    /// ```
     pub fn attach(&mut self, work: Attached) {
         self.attached.push(work);
     }
@@ -201,130 +262,4 @@ impl Signal {
     fn of(all: &CancellationToken) -> Self {
         Self { token: all.child_token(), calls: 0 }
     }
-}
-
-/// What a step, callback or timeout wants to become of its run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Next<S> {
-    /// Store the object and go to a declared status.
-    GoTo(S),
-    /// Leave the run as it is, and do not call again by itself.
-    Skip,
-    /// Store the object, stay in this status and be called again.
-    Repeat,
-    /// Store the object and set the run aside with this reason.
-    Pause(Arc<str>),
-    /// Store the object and end the run with this reason.
-    Cancel(Arc<str>),
-}
-
-impl<S> Next<S> {
-    /// Store the object and go to a status that the step declared.
-    pub fn go_to(status: S) -> Self {
-        Next::GoTo(status)
-    }
-
-    /// Leave the run as it is, and do not call again by itself.
-    pub fn skip() -> Self {
-        Next::Skip
-    }
-
-    /// Store the object, stay in this status and be called again.
-    pub fn repeat() -> Self {
-        Next::Repeat
-    }
-
-    /// Store the object and set the run aside, until somebody resumes it.
-    pub fn pause(reason: impl Into<Arc<str>>) -> Self {
-        Next::Pause(reason.into())
-    }
-
-    /// Store the object and end the run.
-    pub fn cancel(reason: impl Into<Arc<str>>) -> Self {
-        Next::Cancel(reason.into())
-    }
-}
-
-impl<S: Status> From<S> for Next<S> {
-    fn from(status: S) -> Self {
-        Next::GoTo(status)
-    }
-}
-
-/// What a user's function returns: `Step<Status>` for the next status, `Step<Next<Status>>` for everything a run can do.
-pub type Step<N> = Result<N, StepError>;
-
-/// Whether a failed function is worth another attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// Another attempt may succeed: the engine makes it after a back-off.
-    Retryable,
-    /// No attempt will: the run is paused at once, with the reason.
-    Terminal,
-}
-
-/// An error of a user's function. `?` makes a retryable one of any error; [`terminal`] and [`retryable`] say which.
-///
-/// ```
-/// use workflow_core::{Step, terminal};
-/// fn parse(amount: &str) -> Step<u32> {
-///     let amount: u32 = amount.parse()?;
-///     if amount == 0 { return Err(terminal("an order of nothing")) }
-///     Ok(amount)
-/// }
-/// assert!(parse("0").is_err());
-/// ```
-pub struct StepError {
-    failure: Failure,
-    source: Box<dyn std::error::Error + Send + Sync>,
-}
-
-impl StepError {
-    /// Whether another attempt is worth it.
-    pub fn failure(&self) -> Failure {
-        self.failure
-    }
-
-    /// The user's error.
-    pub fn source(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
-        &*self.source
-    }
-
-    /// The error and its causes on one line.
-    pub fn reason(&self) -> String {
-        let mut text = self.source.to_string();
-        let mut cause = self.source.source();
-        while let Some(error) = cause {
-            let line = error.to_string();
-            if !text.contains(&line) {
-                text.push_str(": ");
-                text.push_str(&line);
-            }
-            cause = error.source();
-        }
-        text
-    }
-}
-
-impl fmt::Debug for StepError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.failure, self.reason())
-    }
-}
-
-impl<E: std::error::Error + Send + Sync + 'static> From<E> for StepError {
-    fn from(error: E) -> Self {
-        retryable(error)
-    }
-}
-
-/// An error that another attempt may not meet; what `?` makes too.
-pub fn retryable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StepError {
-    StepError { failure: Failure::Retryable, source: error.into() }
-}
-
-/// An error that every attempt would meet: the run is paused at once, with this reason.
-pub fn terminal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StepError {
-    StepError { failure: Failure::Terminal, source: error.into() }
 }

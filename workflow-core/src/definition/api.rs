@@ -8,6 +8,33 @@ use crate::adapter::BoxFuture;
 use crate::{Error, RunId};
 
 /// The workflow, as a connector's function sees it.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// use workflow_core::adapter::ConnectorEvent;
+///
+/// async fn letter(api: &Api<Order, OrderStatus>, event: &ConnectorEvent) -> Step<()> {
+///     let run = api.trigger("order-17", Order { cents: serde_json::from_slice(&event.data)? }).await?;
+///     api.cancel(run, "it was a test").await?;
+///     Ok(())
+/// }
+///
+/// # example!(
+/// let orders = Workflow::builder("orders")
+///     .step(Placed, pay, [Paid, Declined])
+///     .callback(Paid, scanned, [Shipped])
+///     .connector("letters", Feed(&["4200"]), letter)
+///     .build()?;
+/// let running = orders.run(Memory::new()).await?;
+/// let ended = loop {
+///     match running.latest("order-17").await? {
+///         Some(run) if run.run_state().is_finished() => break run,
+///         _ => tokio::task::yield_now().await,
+///     }
+/// };
+/// assert_eq!(ended.reason(), "it was a test");
+/// # );
+/// ```
 pub struct Api<T, S>(pub(crate) Arc<dyn ApiCalls<T, S>>);
 
 impl<T, S> Clone for Api<T, S> {
@@ -35,6 +62,15 @@ pub(crate) trait ApiCalls<T, S>: Send + Sync {
 }
 
 /// What became of a callback.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// let nobody = running.callback(Paid, "order-17", r#""1Z-17""#).await?;
+/// assert_eq!(nobody, CallbackOutcome::NoRun);
+/// assert!(!nobody.is_applied());
+/// # );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallbackOutcome {
@@ -82,6 +118,29 @@ impl<T, S> Api<T, S> {
     ///
     /// # Errors
     /// As [`Api::trigger`].
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_core::adapter::ConnectorEvent;
+    /// # type Told = tokio::sync::mpsc::UnboundedSender<bool>;
+    /// async fn letter(api: &Api<Order, OrderStatus>, event: &ConnectorEvent, told: &Told) -> Step<()> {
+    ///     let first = api.trigger_once(&event.id, "order-17", Order { cents: 4_200 }).await?;
+    ///     let again = api.trigger_once(&event.id, "order-17", Order { cents: 4_200 }).await?;
+    ///     told.send(first == again)?;
+    ///     Ok(())
+    /// }
+    /// # example!(
+    /// # let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    /// # let orders = Workflow::builder("orders")
+    /// #     .step(Placed, pay, [Paid, Declined])
+    /// #     .callback(Paid, scanned, [Shipped])
+    /// #     .connector("letters", Feed(&["4200"]), letter)
+    /// #     .state(told)
+    /// #     .build()?;
+    /// # let running = orders.run(Memory::new()).await?;
+    /// # assert_eq!(heard.recv().await, Some(true));
+    /// # );
+    /// ```
     pub async fn trigger_once(&self, key: &str, foreign_id: &str, object: T) -> Result<RunId, Error> {
         self.0.trigger(foreign_id, object, Some(key)).await
     }
@@ -90,6 +149,28 @@ impl<T, S> Api<T, S> {
     ///
     /// # Errors
     /// What the callback's function or the store says.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_core::adapter::ConnectorEvent;
+    /// # type Told = tokio::sync::mpsc::UnboundedSender<CallbackOutcome>;
+    /// async fn scan(api: &Api<Order, OrderStatus>, event: &ConnectorEvent, told: &Told) -> Step<()> {
+    ///     let outcome = api.callback(Paid, &event.key, event.data.clone(), Some(&event.id)).await?;
+    ///     told.send(outcome)?;
+    ///     Ok(())
+    /// }
+    /// # example!(
+    /// # let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    /// # let orders = Workflow::builder("orders")
+    /// #     .step(Placed, pay, [Paid, Declined])
+    /// #     .callback(Paid, scanned, [Shipped])
+    /// #     .connector("scans", Feed(&["order-17"]), scan)
+    /// #     .state(told)
+    /// #     .build()?;
+    /// # let running = orders.run(Memory::new()).await?;
+    /// # assert_eq!(heard.recv().await, Some(CallbackOutcome::NoRun));
+    /// # );
+    /// ```
     pub async fn callback(
         &self,
         status: S,

@@ -21,6 +21,11 @@ pub struct Payload(Bytes);
 
 impl Payload {
     /// The bytes.
+    ///
+    /// ```
+    /// use workflow_core::Payload;
+    /// assert_eq!(Payload::from("1Z-17").bytes().as_ref(), b"1Z-17");
+    /// ```
     pub fn bytes(&self) -> &Bytes {
         &self.0
     }
@@ -29,6 +34,15 @@ impl Payload {
     ///
     /// # Errors
     /// A terminal error that says where it is not what is expected.
+    ///
+    /// ```
+    /// use workflow_core::{Failure, Payload};
+    /// assert_eq!(Payload::from("[1, 2]").json::<Vec<u8>>()?, [1, 2]);
+    /// let wrong = Payload::from("[1, 2").json::<Vec<u8>>().unwrap_err();
+    /// assert_eq!(wrong.failure(), Failure::Terminal);
+    /// assert!(wrong.reason().contains("line 1 column 5"), "{wrong:?}");
+    /// # Ok::<(), workflow_core::StepError>(())
+    /// ```
     pub fn json<V: DeserializeOwned>(&self) -> Result<V, StepError> {
         serde_json::from_slice(&self.0)
             .map_err(|error| terminal(format!("the payload is not the expected JSON: {error}")))
@@ -42,10 +56,28 @@ impl<B: Into<Bytes>> From<B> for Payload {
 }
 
 /// A callback's function: `async fn(&mut Run<T, S>, Payload) -> Step<S>`, or with `&App` as a third parameter.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// async fn plain(_: &mut Run<Order, OrderStatus>, _: Payload) -> Step<OrderStatus> {
+///     Ok(Shipped)
+/// }
+/// async fn with_state(_: &mut Run<Order, OrderStatus>, _: Payload, fee: &u64) -> Step<OrderStatus> {
+///     Ok(if *fee > 0 { Declined } else { Shipped })
+/// }
+/// let orders = Workflow::builder("orders")
+///     .step(Placed, pay, [Paid])
+///     .callback(Paid, plain, [Shipped])
+///     .callback(Paid, with_state, [Shipped, Declined])
+///     .state(3)
+///     .build()?;
+/// assert_eq!(orders.graph().edges().len(), 3);
+/// # Ok::<(), DefinitionErrors>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a callback of this workflow",
     label = "not a callback's function",
-    note = "it is `async fn(&mut Run<T, S>, Payload) -> Step<S>`, or the same with `&App` behind"
+    note = "here it is `async fn(&mut Run<{T}, {S}>, Payload) -> Step<{S}>`, or the same with `&App` behind"
 )]
 pub trait CallbackFn<'a, T: 'a, S: 'a, App: 'a, Marker>: Send + Sync + 'static {
     /// Calls it.

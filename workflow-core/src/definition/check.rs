@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::Options;
 use super::draft::{Draft, Part, timeout_name};
 use super::problem::Problem;
-use crate::{GroupName, Status, StatusCode, TimerName, Topic, WorkflowName};
+use super::{Options, Schedule};
+use crate::{
+    GroupName, InvalidName, ProcessName, Status, StatusCode, TimerName, Topic, WorkflowName, normal_name,
+};
 
 /// The longest role that fits its column, in bytes.
 const ROLE_BYTES_MAX: usize = 255;
@@ -27,12 +29,13 @@ pub(super) fn all<T, S: Status>(
     for part in &draft.parts {
         destinations(&part.part, problems);
         options(&part.part.describe(), part.options.as_ref(), problems);
-        if let (Part::Timeout { .. }, Some(own)) = (&part.part, &part.options) {
-            timeout_options(&part.part.describe(), own, problems);
+        if let Some(own) = &part.options {
+            not_for_this(&part.part, own, problems);
         }
     }
     options("the workflow's options", Some(&draft.options), problems);
     duplicates(draft, problems);
+    connector_names(draft, problems);
     timeout_names(draft, problems);
     reachability(draft, problems);
     if draft.reconcile_every.is_zero() {
@@ -109,12 +112,18 @@ fn options(part: &str, options: Option<&Options>, problems: &mut Vec<Problem>) {
     }
 }
 
-fn timeout_options(part: &str, own: &Options, problems: &mut Vec<Problem>) {
-    let not = |option| Problem::NotForThis { part: part.to_owned(), option, kind: "a timeout" };
+/// Timeouts and hooks have one owner; a timer is due when it is due.
+fn not_for_this<T, S: Status>(part: &Part<T, S>, own: &Options, problems: &mut Vec<Problem>) {
+    let kind = match part {
+        Part::Timeout { .. } => "a timeout",
+        Part::Hook { .. } => "a hook",
+        Part::Step { .. } | Part::Callback { .. } | Part::Connector { .. } => return,
+    };
+    let not = |option| Problem::NotForThis { part: part.describe(), option, kind };
     if own.shards.is_some() {
         problems.push(not("shards"));
     }
-    if own.consume_lag.is_some() {
+    if own.consume_lag.is_some() && matches!(part, Part::Timeout { .. }) {
         problems.push(not("consume_lag"));
     }
 }
@@ -129,10 +138,21 @@ fn duplicates<T, S: Status>(draft: &Draft<T, S>, problems: &mut Vec<Problem>) {
             Part::Hook { run_state, .. } if !hooks.insert(*run_state) => {
                 problems.push(Problem::DuplicateHook { run_state: run_state.name() });
             }
-            Part::Connector { name, .. } if !connectors.insert(name.to_lowercase().replace(' ', "_")) => {
+            Part::Connector { name, .. } if !connectors.insert(normal_name(name)) => {
                 problems.push(Problem::DuplicateName { kind: "connectors", name: name.clone() });
             }
             _ => {}
+        }
+    }
+}
+
+/// A connector's name is part of the names of its roles.
+fn connector_names<T, S: Status>(draft: &Draft<T, S>, problems: &mut Vec<Problem>) {
+    for part in &draft.parts {
+        if let Part::Connector { name, .. } = &part.part
+            && let Err(error) = ProcessName::new(name.as_str())
+        {
+            problems.push(InvalidName { what: "connector name", ..error }.into());
         }
     }
 }
@@ -154,25 +174,28 @@ fn timeout_names<T, S: Status>(draft: &Draft<T, S>, problems: &mut Vec<Problem>)
     }
 }
 
-/// From the start to everything, and to an end.
+/// From where runs start to everything, and to an end.
 fn reachability<T, S: Status>(draft: &Draft<T, S>, problems: &mut Vec<Problem>) {
-    let Some(start) = start_of(draft) else { return problems.push(Problem::Empty) };
     let arrows: Vec<(S, &[S])> =
         draft.parts.iter().filter_map(|part| part.part.arrows().map(|(from, to, _)| (from, to))).collect();
-    if arrows.is_empty() {
+    let Some(start) = start_of(draft).filter(|_| !arrows.is_empty()) else {
         return problems.push(Problem::Empty);
-    }
+    };
     let leaves = |code: StatusCode| arrows.iter().any(|(from, _)| from.code() == code);
-    if !leaves(start.code()) {
-        problems.push(Problem::StartIsTerminal { status: start.name() });
+    let mut starts: Vec<S> = vec![start];
+    starts.extend(draft.schedules.iter().filter_map(Schedule::first_status));
+    let mut reached: HashSet<StatusCode> = HashSet::new();
+    for status in &starts {
+        if reached.insert(status.code()) && !leaves(status.code()) {
+            problems.push(Problem::StartIsTerminal { status: status.name() });
+        }
     }
-    let mut used: Vec<S> = vec![start];
+    let mut used: Vec<S> = starts;
     used.extend(arrows.iter().flat_map(|(from, to)| std::iter::once(*from).chain(to.iter().copied())));
     if used.iter().all(|status| leaves(status.code())) {
         problems.push(Problem::NoTerminalStatus);
     }
-    let mut reached = HashSet::from([start.code()]);
-    let mut frontier = vec![start.code()];
+    let mut frontier: Vec<StatusCode> = reached.iter().copied().collect();
     while let Some(code) = frontier.pop() {
         for (_, to) in arrows.iter().filter(|(from, _)| from.code() == code) {
             frontier.extend(to.iter().map(|status| status.code()).filter(|code| reached.insert(*code)));

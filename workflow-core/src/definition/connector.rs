@@ -12,6 +12,18 @@ use super::Api;
 /// # Contract
 /// 1. *At least once.* What was given and not settled is given again to the next receiver of the group.
 /// 2. *One shard each.* The receivers of all shards of a group together get every event, each event by one of them.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// // `Feed` of these examples gives a few texts; each shard of a real source gives its share.
+/// let letters: &dyn ConnectorSource = &Feed(&["4200"]);
+/// # example!(
+/// # let group = GroupName::of_connector("letters", &WorkflowName::new("orders")?);
+/// let mut open = letters.open(&Memory::new().into(), &group, Shard::WHOLE).await?;
+/// assert_eq!(open.next_batch(10).await?[0].data.as_ref(), b"4200");
+/// open.settle().await?;
+/// # );
+/// ```
 pub trait ConnectorSource: Send + Sync + 'static {
     /// Opens one shard of it for a group, from where the group left off.
     fn open<'a>(
@@ -23,6 +35,16 @@ pub trait ConnectorSource: Send + Sync + 'static {
 }
 
 /// One shard of a [`ConnectorSource`], in this process.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(
+/// # let group = GroupName::of_connector("letters", &WorkflowName::new("orders")?);
+/// let mut open = Feed(&["4200", "300"]).open(&Memory::new().into(), &group, Shard::WHOLE).await?;
+/// assert_eq!(open.next_batch(10).await?.len(), 2);
+/// open.settle().await?;
+/// # );
+/// ```
 pub trait ConnectorReceiver: Send {
     /// Waits for events; gives at least one and at most `max`. Dropping its future loses none.
     fn next_batch<'a>(&'a mut self, max: usize) -> BoxFuture<'a, Result<Vec<ConnectorEvent>, BackendError>>;
@@ -32,10 +54,26 @@ pub trait ConnectorReceiver: Send {
 }
 
 /// A connector's function: `async fn(&Api<T, S>, &ConnectorEvent) -> Result<(), E>`, or with `&App` as a third parameter.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_core::adapter::ConnectorEvent;
+/// async fn letter(api: &Api<Order, OrderStatus>, event: &ConnectorEvent) -> Step<()> {
+///     let order = Order { cents: serde_json::from_slice(&event.data)? };
+///     api.trigger_once(&event.id, &event.key, order).await?;
+///     Ok(())
+/// }
+/// let orders = Workflow::builder("orders")
+///     .step(Placed, pay, [Paid, Declined, Shipped])
+///     .connector("letters", Feed(&[]), letter)
+///     .build()?;
+/// assert_eq!(orders.graph().edges().len(), 3);
+/// # Ok::<(), DefinitionErrors>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a connector of this workflow",
     label = "not a connector's function",
-    note = "it is `async fn(&Api<T, S>, &ConnectorEvent) -> Result<(), StepError>`, or the same with `&App` behind"
+    note = "here it is `async fn(&Api<{T}, {S}>, &ConnectorEvent) -> Step<()>`, or the same with `&App` behind"
 )]
 pub trait ConnectorFn<'a, T: 'a, S: 'a, App: 'a, Marker>: Send + Sync + 'static {
     /// Calls it.

@@ -53,6 +53,12 @@ enum Slots {
 }
 
 /// A schedule's spec that cannot be read.
+///
+/// ```
+/// use workflow_core::CronSpec;
+/// let error = CronSpec::parse("0 0 * * mun").unwrap_err();
+/// assert_eq!((error.spec.as_str(), error.position), ("0 0 * * mun", 9));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("schedule {spec:?}, position {position}: {reason}")]
 pub struct InvalidCron {
@@ -81,7 +87,8 @@ impl CronSpec {
         let Some(prefix) = prefix else { return Self::read(spec, spec, Tz::UTC) };
         let rest = &trimmed[prefix.len()..];
         let (zone, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        let tz = zone_named(spec, zone)?;
+        let place = zone.as_ptr() as usize - spec.as_ptr() as usize;
+        let tz = zone_named(spec, zone, spec[..place].chars().count() + 1)?;
         Self::read(spec, rest, tz)
     }
 
@@ -98,17 +105,32 @@ impl CronSpec {
     /// # Ok::<(), workflow_core::InvalidCron>(())
     /// ```
     pub fn parse_in_zone(spec: &str, zone: &str) -> Result<Self, InvalidCron> {
-        let mut parsed = Self::read(spec, spec, zone_named(spec, zone)?)?;
+        let mut parsed = Self::read(spec, spec, zone_named(spec, zone, 1)?)?;
         parsed.text = format!("TZ={zone} {spec}").into();
         Ok(parsed)
     }
 
     /// The spec as it was written, with its time zone if it has one.
+    ///
+    /// ```
+    /// use workflow_core::CronSpec;
+    /// assert_eq!(CronSpec::parse("@hourly")?.as_str(), "@hourly");
+    /// assert_eq!(CronSpec::parse_in_zone("@daily", "Asia/Tokyo")?.as_str(), "TZ=Asia/Tokyo @daily");
+    /// # Ok::<(), workflow_core::InvalidCron>(())
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
     /// The first slot after an instant; `None` if there is none any more.
+    ///
+    /// ```
+    /// use workflow_core::{CronSpec, Timestamp};
+    /// let new_year = Timestamp::from_millis(1_767_225_600_000);
+    /// assert_eq!(CronSpec::parse("@hourly")?.next_after(new_year).unwrap().to_string(), "2026-01-01T01:00:00.000Z");
+    /// assert_eq!(CronSpec::parse("0 0 30 feb *")?.next_after(new_year), None);
+    /// # Ok::<(), workflow_core::InvalidCron>(())
+    /// ```
     pub fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
         match &self.slots {
             Slots::Every(period) => {
@@ -140,7 +162,8 @@ impl CronSpec {
         let trimmed = body.trim();
         let lead = body.len() - body.trim_start().len();
         if let Some(period) = trimmed.strip_prefix("@every") {
-            let every = every(period.trim()).map_err(|reason| invalid(lead + "@every ".len(), reason))?;
+            let place = trimmed.len() - period.trim_start().len();
+            let every = every(period.trim()).map_err(|reason| invalid(lead + place, reason))?;
             return Ok(Self { text: spec.into(), slots: Slots::Every(every) });
         }
         let fields = match DESCRIPTORS.iter().find(|(name, _)| name.eq_ignore_ascii_case(trimmed)) {
@@ -159,10 +182,10 @@ impl CronSpec {
     }
 }
 
-fn zone_named(spec: &str, zone: &str) -> Result<Tz, InvalidCron> {
+fn zone_named(spec: &str, zone: &str, position: usize) -> Result<Tz, InvalidCron> {
     zone.parse().map_err(|_| InvalidCron {
         spec: spec.to_owned(),
-        position: spec.find(zone).map_or(1, |at| spec[..at].chars().count() + 1),
+        position,
         reason: format!("{zone:?} is no time zone: use an IANA name such as Europe/Berlin"),
     })
 }
@@ -224,79 +247,5 @@ impl fmt::Debug for CronSpec {
 impl PartialEq for CronSpec {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        text.parse::<chrono::DateTime<Utc>>().expect("a test's instant").into()
-    }
-
-    fn next(spec: &str, from: &str) -> Option<String> {
-        CronSpec::parse(spec).expect("a test's spec").next_after(at(from)).map(|slot| slot.to_string())
-    }
-
-    #[test]
-    fn names_ranges_lists_and_steps_are_read() {
-        let friday = "2026-01-02T17:45:00Z";
-        assert_eq!(next("*/15 9-17 * * mon-fri", friday).as_deref(), Some("2026-01-05T09:00:00.000Z"));
-        assert_eq!(next("0 0 1,15 jan *", friday).as_deref(), Some("2026-01-15T00:00:00.000Z"));
-        assert_eq!(next("@hourly", friday).as_deref(), Some("2026-01-02T18:00:00.000Z"));
-    }
-
-    #[test]
-    fn every_is_aligned_so_that_instances_agree() {
-        assert_eq!(next("@every 90s", "2026-01-01T00:00:01Z").as_deref(), Some("2026-01-01T00:01:30.000Z"));
-        assert_eq!(next("@every 1h30m", "2026-01-01T00:00:00Z").as_deref(), Some("2026-01-01T01:30:00.000Z"));
-    }
-
-    #[test]
-    fn a_day_that_never_comes_has_no_slot() {
-        assert_eq!(next("0 0 30 2 *", "2026-01-01T00:00:00Z"), None);
-        assert_eq!(next("0 0 29 2 *", "2026-01-01T00:00:00Z").as_deref(), Some("2028-02-29T00:00:00.000Z"));
-    }
-
-    #[test]
-    fn a_zone_moves_with_its_summer_time() {
-        let spec = CronSpec::parse("CRON_TZ=Europe/Berlin 30 2 * * *").expect("a spec");
-        let mut slot = at("2026-03-27T12:00:00Z");
-        let mut slots = Vec::new();
-        for _ in 0..3 {
-            let next = spec.next_after(slot).expect("a slot");
-            assert!(next > slot);
-            slots.push(next.to_string());
-            slot = next;
-        }
-        assert_eq!(slots[0], "2026-03-28T01:30:00.000Z");
-        assert_eq!(slots[2], "2026-03-30T00:30:00.000Z");
-    }
-
-    #[test]
-    fn slots_go_forward_when_clocks_go_back() {
-        let spec = CronSpec::parse_in_zone("*/30 * * * *", "Europe/Berlin").expect("a spec");
-        let mut slot = at("2026-10-24T23:00:00Z");
-        for _ in 0..10 {
-            let next = spec.next_after(slot).expect("a slot");
-            assert!(next > slot, "{next} is not after {slot}");
-            slot = next;
-        }
-    }
-
-    #[test]
-    fn errors_name_the_position() {
-        let position = |spec: &str| CronSpec::parse(spec).expect_err("a wrong spec").position;
-        assert_eq!(position("61 * * * *"), 1);
-        assert_eq!(position("0 25 * * *"), 3);
-        assert_eq!(position("0 0 * * mun"), 9);
-        assert_eq!(position("0 0 * * * *"), 11);
-        assert_eq!(position("0 0 * *"), 8);
-        assert_eq!(position("@fortnightly"), 1);
-        assert_eq!(position("@every 5"), 8);
-        assert_eq!(position("@every 10ms"), 8);
-        assert_eq!(position("TZ=Mars/Base 0 0 * * *"), 4);
-        assert_eq!(position(""), 1);
     }
 }

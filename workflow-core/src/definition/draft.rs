@@ -11,7 +11,7 @@ use super::parts::{
     Reconcile, SchedulePart, StepCall, StepPart, TimeoutPart, TimerCall,
 };
 use super::{DefinitionErrors, EdgeKind, Graph, History, Options, OutboxOptions, Problem, Schedule};
-use crate::{Error, RunState, Status, TimerName, WorkflowName};
+use crate::{Error, RunState, Status, TimerName, WorkflowName, normal_name};
 
 /// After how long a run that the engine paused is resumed, if nothing else is said.
 const RESUME_AFTER: Duration = Duration::from_secs(3600);
@@ -136,9 +136,11 @@ impl<T, S: Status> Draft<T, S> {
         for schedule in self.schedules.drain(..) {
             match schedule.into_part() {
                 Ok(part) => {
-                    let same = |other: &Arc<SchedulePart<T, S>>| {
-                        other.foreign_id == part.foreign_id && other.spec == part.spec
+                    // Their roles must differ, and roles do not tell upper case from lower.
+                    let role = |part: &SchedulePart<T, S>| {
+                        (normal_name(part.foreign_id.as_str()), normal_name(part.spec.as_str()))
                     };
+                    let same = |other: &Arc<SchedulePart<T, S>>| role(other) == role(&part);
                     if parts.iter().any(same) {
                         let name = format!("{} {}", part.foreign_id, part.spec.as_str());
                         problems.push(Problem::DuplicateName { kind: "schedules", name });

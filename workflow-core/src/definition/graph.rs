@@ -6,6 +6,12 @@ use std::fmt::Write;
 use crate::{Status, StatusCode};
 
 /// What leads from one status to another.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// let graph = orders().graph().clone();
+/// assert_eq!(graph.edges().iter().filter(|edge| edge.kind == EdgeKind::Callback).count(), 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EdgeKind {
     /// A step.
@@ -27,6 +33,11 @@ impl EdgeKind {
 }
 
 /// One arrow of the graph.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// assert!(orders().graph().edges().contains(&Edge { from: "Placed", to: "Paid", kind: EdgeKind::Step }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Edge {
     /// The status that it leaves.
@@ -38,6 +49,15 @@ pub struct Edge {
 }
 
 /// The statuses of a workflow and what leads from one to another.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// let orders = orders();
+/// let graph = orders.graph();
+/// assert_eq!(graph.start(), "Placed");
+/// assert_eq!(graph.edges().len(), 3);
+/// assert_eq!(graph.terminal().collect::<Vec<_>>(), ["Declined", "Shipped"]);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Graph {
     start: &'static str,
@@ -87,18 +107,16 @@ impl Graph {
     /// The graph as a Mermaid state diagram.
     ///
     /// ```
-    /// # use workflow_core::{Run, Status, StatusCode, Workflow};
-    /// # #[derive(Clone, Copy)] enum Light { Red = 1, Green = 2 }
-    /// # impl Status for Light {
-    /// #     const ALL: &'static [Self] = &[Light::Red, Light::Green];
-    /// #     fn code(self) -> StatusCode { StatusCode::from_declared(self as i32) }
-    /// #     fn from_code(code: StatusCode) -> Option<Self> { Self::ALL.iter().copied().find(|s| s.code() == code) }
-    /// #     fn name(self) -> &'static str { match self { Light::Red => "Red", Light::Green => "Green" } }
-    /// # }
-    /// async fn change(_: &mut Run<(), Light>) -> Light { Light::Green }
-    /// let lights = Workflow::builder("lights").step(Light::Red, change, [Light::Green]).build()?;
-    /// assert_eq!(lights.graph().mermaid(), "stateDiagram-v2\n    [*] --> Red\n    Red --> Green\n    Green --> [*]\n");
-    /// # Ok::<(), workflow_core::DefinitionErrors>(())
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// let diagram = "stateDiagram-v2
+    ///     [*] --> Placed
+    ///     Placed --> Paid
+    ///     Placed --> Declined
+    ///     Paid --> Shipped: callback
+    ///     Declined --> [*]
+    ///     Shipped --> [*]
+    /// ";
+    /// assert_eq!(orders().graph().mermaid(), diagram);
     /// ```
     pub fn mermaid(&self) -> String {
         let mut text = String::from("stateDiagram-v2\n");

@@ -13,6 +13,7 @@ mod outbox_options;
 mod parts;
 mod problem;
 mod schedule;
+mod settings;
 mod step;
 mod timer;
 mod workflow;

@@ -6,6 +6,12 @@ use std::time::Duration;
 use crate::RetryPolicy;
 
 /// When a failing run is paused.
+///
+/// ```
+/// use std::num::NonZeroU32;
+/// use workflow_core::PauseAfter;
+/// assert_ne!(PauseAfter::Errors(NonZeroU32::MAX), PauseAfter::Never);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PauseAfter {
     /// After so many failed attempts.
@@ -18,10 +24,10 @@ pub enum PauseAfter {
 /// workflow's options, then from the defaults.
 ///
 /// ```
-/// use std::time::Duration;
-/// use workflow_core::Options;
-/// let careful = Options::new().shards(4).pause_after(5).attempt_timeout(Duration::from_secs(30));
-/// # let _ = careful;
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// let everywhere = Options::new().in_flight(64).pause_after(5);
+/// let step = Options::new().pause_after(3).inherit(&everywhere);
+/// assert_eq!(step, Options::new().pause_after(3).in_flight(64));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
@@ -65,35 +71,100 @@ impl Default for ProcessOptions {
 
 impl Options {
     /// Nothing set: everything is inherited.
+    ///
+    /// ```
+    /// use workflow_core::Options;
+    /// let parent = Options::new().shards(4);
+    /// assert_eq!(Options::new().inherit(&parent), parent);
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// How many equal parts the process is divided into, each with an owner of its own; 1 by default.
+    ///
+    /// ```
+    /// use workflow_core::Options;
+    /// assert_eq!(Options::new().shards(2).shards(4), Options::new().shards(4));
+    /// ```
     pub fn shards(mut self, shards: u32) -> Self {
         self.shards = Some(shards);
         self
     }
 
     /// The longest that the process waits without a wake-up before it looks again; 1 s by default.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// let busy = Options::new().poll_every(Duration::ZERO);
+    /// let orders = Workflow::builder("orders").step(Placed, pay, [Paid, Declined, Shipped]).with(busy).build();
+    /// assert!(orders.unwrap_err().to_string().contains("poll_every is 0ns: use a second or so"));
+    /// ```
     pub fn poll_every(mut self, ceiling: Duration) -> Self {
         self.poll_every = Some(ceiling);
         self
     }
 
     /// The back-off between attempts; 1 s, doubling up to 5 min, with full jitter, by default.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// let retry = RetryPolicy { base: Duration::from_millis(50), cap: Duration::from_secs(2) };
+    /// assert_eq!(retry.ceiling(3), Duration::from_millis(200));
+    /// assert_ne!(Options::new().retry(retry), Options::new());
+    /// ```
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = Some(policy);
         self
     }
 
     /// How often a failed attempt is repeated within milliseconds, before it counts as failed; 2 by default.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// async fn charge(_: &mut Run<Order, OrderStatus>, calls: &std::sync::atomic::AtomicU32) -> Step<OrderStatus> {
+    ///     match calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+    ///         0 => Err(retryable("the line is busy")),
+    ///         _ => Ok(Paid),
+    ///     }
+    /// }
+    ///
+    /// # example!(
+    /// let orders = Workflow::builder("orders")
+    ///     .step(Placed, charge, [Paid, Declined]).with(Options::new().in_place_retries(1).pause_after(1))
+    ///     .callback(Paid, scanned, [Shipped])
+    ///     .state(0.into())
+    ///     .build()?;
+    /// let running = orders.run(Memory::new()).await?;
+    /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+    /// assert!(running.wait_for(&run).status(Paid).await?.is_reached());
+    /// # );
+    /// ```
     pub fn in_place_retries(mut self, retries: u32) -> Self {
         self.in_place_retries = Some(retries);
         self
     }
 
     /// After how many failed attempts the run is paused; 20 by default.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// async fn charge(_: &mut Run<Order, OrderStatus>) -> Step<OrderStatus> {
+    ///     Err(retryable("the bank does not answer"))
+    /// }
+    ///
+    /// # example!(
+    /// let orders = Workflow::builder("orders")
+    ///     .step(Placed, charge, [Paid, Declined]).with(Options::new().pause_after(1))
+    ///     .callback(Paid, scanned, [Shipped])
+    ///     .build()?;
+    /// let running = orders.run(Memory::new()).await?;
+    /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+    /// let paused = running.wait_for(&run).at_rest().await?;
+    /// assert_eq!(paused.run_state(), RunState::Paused);
+    /// assert!(paused.reason().contains("the bank does not answer"), "{}", paused.reason());
+    /// # );
+    /// ```
     pub fn pause_after(mut self, errors: u32) -> Self {
         self.pause_after = NonZeroU32::new(errors).map(PauseAfter::Errors);
         self.pause_after_zero = errors == 0;
@@ -101,42 +172,106 @@ impl Options {
     }
 
     /// Retries a failing run for ever.
+    ///
+    /// ```
+    /// use workflow_core::Options;
+    /// let patient = Options::new().never_pause();
+    /// assert_eq!(patient.clone().inherit(&Options::new().pause_after(3)), patient);
+    /// ```
     pub fn never_pause(mut self) -> Self {
         self.pause_after = Some(PauseAfter::Never);
+        self.pause_after_zero = false;
         self
     }
 
     /// Drops an attempt that takes longer, and counts it as failed; off by default.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// async fn charge(_: &mut Run<Order, OrderStatus>) -> Step<OrderStatus> {
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// # example!(
+    /// let quick = Options::new().attempt_timeout(Duration::from_millis(1)).in_place_retries(0).pause_after(1);
+    /// let orders = Workflow::builder("orders")
+    ///     .step(Placed, charge, [Paid, Declined]).with(quick)
+    ///     .callback(Paid, scanned, [Shipped])
+    ///     .build()?;
+    /// let running = orders.run(Memory::new()).await?;
+    /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+    /// assert_eq!(running.wait_for(&run).at_rest().await?.run_state(), RunState::Paused);
+    /// # );
+    /// ```
     pub fn attempt_timeout(mut self, limit: Duration) -> Self {
         self.attempt_timeout = Some(Some(limit));
         self
     }
 
     /// How many runs of the process may be in flight at once, for each shard; 256 by default.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// let stuck = Options::new().in_flight(0);
+    /// let orders = Workflow::builder("orders").step(Placed, pay, [Paid, Declined, Shipped]).with(stuck).build();
+    /// assert!(orders.unwrap_err().to_string().contains("the step of Placed: in_flight is 0: use 1 or more"));
+    /// ```
     pub fn in_flight(mut self, runs: usize) -> Self {
         self.in_flight = Some(runs);
         self
     }
 
     /// Takes an event only once it is that old; none by default.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// let later = Options::new().consume_lag(Duration::from_secs(60));
+    /// let orders = Workflow::builder("orders")
+    ///     .step(Placed, pay, [Paid, Declined]).with(later.clone())
+    ///     .timeout(Paid, after(Duration::from_hours(48)), decline, [Shipped]).with(later)
+    ///     .build();
+    /// let problems = orders.unwrap_err().problems;
+    /// assert_eq!(problems.len(), 1);
+    /// assert_eq!(problems[0].to_string(), "the timeout of Paid: consume_lag is not for a timeout: remove it");
+    /// ```
     pub fn consume_lag(mut self, lag: Duration) -> Self {
         self.consume_lag = Some(lag);
         self
     }
 
     /// How far behind (beyond the consume lag) the process may be before the alert metric rises; 30 min by default.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use workflow_core::Options;
+    /// let (strict, lax) = (Duration::from_secs(60), Duration::from_secs(3600));
+    /// assert_eq!(Options::new().lag_alert(lax).lag_alert(strict), Options::new().lag_alert(strict));
+    /// ```
     pub fn lag_alert(mut self, lag: Duration) -> Self {
         self.lag_alert = Some(lag);
         self
     }
 
     /// How long a function may go on after its run was cancelled, before its future is dropped; 5 s by default.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use workflow_core::Options;
+    /// let at_once = Options::new().cancel_grace(Duration::ZERO);
+    /// assert_eq!(Options::new().inherit(&at_once), at_once);
+    /// ```
     pub fn cancel_grace(mut self, grace: Duration) -> Self {
         self.cancel_grace = Some(grace);
         self
     }
 
     /// These options, with what they do not say taken from `parent`.
+    ///
+    /// ```
+    /// use workflow_core::Options;
+    /// let workflow = Options::new().shards(4).in_flight(64);
+    /// assert_eq!(Options::new().shards(1).inherit(&workflow), Options::new().shards(1).in_flight(64));
+    /// ```
     pub fn inherit(self, parent: &Options) -> Self {
         Self {
             shards: self.shards.or(parent.shards),
@@ -149,7 +284,8 @@ impl Options {
             consume_lag: self.consume_lag.or(parent.consume_lag),
             lag_alert: self.lag_alert.or(parent.lag_alert),
             cancel_grace: self.cancel_grace.or(parent.cancel_grace),
-            pause_after_zero: self.pause_after_zero,
+            pause_after_zero: self.pause_after_zero
+                || (self.pause_after.is_none() && parent.pause_after_zero),
         }
     }
 

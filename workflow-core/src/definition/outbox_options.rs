@@ -8,7 +8,7 @@ use std::time::Duration;
 /// use std::time::Duration;
 /// use workflow_core::OutboxOptions;
 /// let options = OutboxOptions::default().batch(500).error_back_off(Duration::from_secs(1));
-/// # let _ = options;
+/// assert_eq!(options.batch(1_000).error_back_off(Duration::from_millis(500)), OutboxOptions::default());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxOptions {
@@ -31,24 +31,57 @@ impl Default for OutboxOptions {
 
 impl OutboxOptions {
     /// How many rows it reads at once; 1,000 by default.
+    ///
+    /// ```
+    /// use workflow_core::OutboxOptions;
+    /// assert_eq!(OutboxOptions::default().batch(1_000), OutboxOptions::default());
+    /// ```
     pub fn batch(mut self, rows: usize) -> Self {
         self.batch = rows;
         self
     }
 
     /// How long it waits after an error; 500 ms by default.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use workflow_core::OutboxOptions;
+    /// assert_eq!(OutboxOptions::default().error_back_off(Duration::from_millis(500)), OutboxOptions::default());
+    /// ```
     pub fn error_back_off(mut self, wait: Duration) -> Self {
         self.error_back_off = wait;
         self
     }
 
     /// How old the oldest row may be before the alert metric rises; 1 min by default.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use workflow_core::OutboxOptions;
+    /// assert_eq!(OutboxOptions::default().lag_alert(Duration::from_secs(60)), OutboxOptions::default());
+    /// ```
     pub fn lag_alert(mut self, age: Duration) -> Self {
         self.lag_alert = age;
         self
     }
 
     /// No relay inside this process: a separate one publishes the rows.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(
+    /// let orders = Workflow::builder("orders")
+    ///     .step(Placed, pay, [Paid, Declined])
+    ///     .callback(Paid, scanned, [Shipped])
+    ///     .outbox(OutboxOptions::off())
+    ///     .build()?;
+    /// let running = orders.run(Memory::new()).await?;
+    /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+    /// // Nobody publishes its event.
+    /// # for _ in 0..1_000 { tokio::task::yield_now().await; }
+    /// assert_eq!(running.get(&run).await?.status(), Placed);
+    /// # );
+    /// ```
     pub fn off() -> Self {
         Self { enabled: false, ..Self::default() }
     }

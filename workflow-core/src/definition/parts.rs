@@ -56,6 +56,20 @@ pub(crate) struct Definition<T, S> {
 }
 
 /// What is kept of each commit.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(
+/// let orders = Workflow::builder("orders")
+///     .step(Placed, pay, [Paid, Declined, Shipped])
+///     .history(History::Off)
+///     .build()?;
+/// let running = orders.run(Memory::new()).await?;
+/// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+/// running.wait_for(&run).finished().await?;
+/// assert!(running.history(&run).await?.is_empty());
+/// # );
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum History {
     /// One row a commit.

@@ -6,16 +6,22 @@ use super::InvalidCron;
 use crate::{InvalidName, InvalidTopic};
 
 /// One thing that is wrong with a definition: what, where, and what to do.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// let orders = Workflow::builder("orders").callback(Placed, scanned, [Paid, Declined]).build();
+/// assert_eq!(orders.unwrap_err().problems, [Problem::Unreachable { status: "Shipped", start: "Placed" }]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The workflow, a timer or a schedule has a name that cannot be used.
+    /// The workflow, a timer, a connector or a schedule has a name that cannot be used.
     #[error(transparent)]
     Name(#[from] InvalidName),
     /// There is nothing to start with.
     #[error("it has no step, callback or timeout: add the one that takes a new run")]
     Empty,
-    /// The status enum has no variants that can be listed, or two with one number.
+    /// Two statuses have one number.
     #[error("statuses {first} and {second} have the same number {code}: give each its own")]
     SameNumber {
         /// One status.
@@ -141,6 +147,17 @@ pub enum Problem {
 }
 
 /// Everything that is wrong with a definition.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// let problems = Workflow::builder("").step(Placed, pay, [Paid, Paid, Declined, Shipped]).build().unwrap_err();
+/// assert_eq!(
+///     problems.to_string(),
+///     "workflow \"\" cannot be built
+///   - workflow name \"\" cannot be used: it is empty
+///   - the step of Placed names the destination Paid twice"
+/// );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DefinitionErrors {
     /// The workflow's name, as it was given.

@@ -5,6 +5,25 @@ use std::time::Duration;
 use crate::{Due, Run, StepError, Timestamp};
 
 /// What tells when a timeout is due, asked before the status is entered: [`after`], [`at`], or a function of the run.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// fn patience(run: &Run<Order, OrderStatus>) -> Result<Option<Due>, StepError> {
+///     // Nobody is in a hurry to give up on large orders.
+///     Ok((run.object.cents < 5_000).then_some(after(Duration::from_millis(1))))
+/// }
+///
+/// # example!(
+/// let orders = Workflow::builder("orders")
+///     .step(Placed, pay, [Paid])
+///     .callback(Paid, scanned, [Shipped])
+///     .timeout(Paid, patience, decline, [Declined])
+///     .build()?;
+/// let running = orders.run(Memory::new()).await?;
+/// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+/// assert_eq!(running.wait_for(&run).finished().await?.status(), Declined);
+/// # );
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not tell when a timeout is due",
     label = "not a timer",
@@ -34,11 +53,24 @@ impl<T, S> TimerFn<T, S> for Due {
 }
 
 /// So long after the status was entered.
+///
+/// ```
+/// use std::time::Duration;
+/// use workflow_core::{Timestamp, after};
+/// let now = Timestamp::from_millis(1_000);
+/// assert_eq!(after(Duration::from_secs(2)).resolve(now), Timestamp::from_millis(3_000));
+/// ```
 pub fn after(delay: Duration) -> Due {
     Due::In(delay)
 }
 
 /// At a fixed instant.
+///
+/// ```
+/// use workflow_core::{Timestamp, at};
+/// let (now, new_year) = (Timestamp::from_millis(1_000), Timestamp::from_millis(1_767_225_600_000));
+/// assert_eq!(at(new_year).resolve(now), new_year);
+/// ```
 pub fn at(instant: Timestamp) -> Due {
     Due::At(instant)
 }

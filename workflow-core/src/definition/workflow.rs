@@ -8,10 +8,28 @@ use super::{Builder, Graph};
 use crate::{Status, WorkflowName};
 
 /// A workflow: its name, its graph and its functions. Cheap to clone.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// let orders = orders();
+/// assert_eq!(orders.name().as_str(), "orders");
+/// assert_eq!(orders.graph().start(), "Placed");
+/// ```
 pub struct Workflow<T, S>(Arc<Definition<T, S>>);
 
 impl Workflow<(), ()> {
     /// Begins a workflow of this name.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// async fn pay(_: &mut Run<Order, OrderStatus>) -> OrderStatus {
+    ///     Paid
+    /// }
+    ///
+    /// let orders = Workflow::builder("orders").step(Placed, pay, [Paid, Declined, Shipped]).build()?;
+    /// assert_eq!(orders.name().as_str(), "orders");
+    /// # Ok::<(), DefinitionErrors>(())
+    /// ```
     pub fn builder<T, S, App>(name: impl Into<String>) -> Builder<T, S, App>
     where
         T: Send + Sync + 'static,

@@ -27,6 +27,36 @@ const HISTORY_PAGE: usize = 1000;
 const TRIGGER_SLICE: usize = 1000;
 
 /// A workflow on a backend, for those who call it. Cheap to clone; it runs no processes of its own.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// let client: Client<Order, OrderStatus> = running.client();
+/// let run = client.trigger("order-17", Order { cents: 50_000 }).await?;
+/// client.wait_for(&run).finished().await?;
+/// assert_eq!(client.get(&run).await?.status(), Declined);
+/// assert_eq!(client.latest("order-17").await?.unwrap().id(), run);
+/// assert_eq!(client.list(Default::default()).await?.runs.len(), 1);
+/// assert_eq!(client.history(&run).await?.len(), 2);
+/// assert!(client.dead_letters(10).await?.is_empty());
+/// assert!(client.states().contains_key("orders-1-consumer"));
+/// assert_eq!(client.metrics().states(), client.states());
+/// # );
+/// ```
+///
+/// An operator sets runs aside, lets them go on, ends them, and has their data deleted:
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(client =>
+/// let run = client.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
+/// client.pause(&run, "asked by phone").await?;
+/// client.resume(&run).await?;
+/// client.cancel(&run, "changed their mind").await?;
+/// client.delete_data(&run, "asked by mail").await?;
+/// assert_eq!(client.get(&run).await?.reason(), "asked by mail");
+/// # );
+/// ```
 pub struct Client<T, S> {
     core: Arc<Core<T, S>>,
 }
@@ -56,6 +86,15 @@ impl<T: Object, S: Status> Client<T, S> {
     /// # Errors
     /// [`Error::AlreadyInProgress`] if the foreign id has an unfinished run; [`Error::Name`] if the foreign id is empty
     /// or longer than 255 bytes; [`Error::TooLarge`] if the object is; and what the store says.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(running =>
+    /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+    /// let again = running.trigger("order-17", Order { cents: 4_200 }).await.unwrap_err();
+    /// assert!(matches!(again, Error::AlreadyInProgress { run_id, .. } if run_id == run));
+    /// # );
+    /// ```
     #[track_caller]
     pub fn trigger(&self, foreign_id: impl Into<String>, object: T) -> Trigger<'_, T, S> {
         Trigger::new(self, foreign_id.into(), object)
@@ -65,6 +104,14 @@ impl<T: Object, S: Status> Client<T, S> {
     ///
     /// # Errors
     /// What the store says; then some may have been started.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(running =>
+    /// let orders = (17..20).map(|number| (format!("order-{number}"), Order { cents: 4_200 }));
+    /// assert_eq!(running.trigger_all(orders).await?.iter().filter(|run| run.is_ok()).count(), 3);
+    /// # );
+    /// ```
     #[track_caller]
     pub fn trigger_all<I>(
         &self,
@@ -92,6 +139,14 @@ impl<T: Object, S: Status> Client<T, S> {
     ///
     /// # Errors
     /// [`Error::Function`] with what the callback's function failed with, and what the store says.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(running =>
+    /// running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
+    /// assert!(running.callback(Paid, "order-17", r#""1Z-17""#).await?.is_applied());
+    /// # );
+    /// ```
     pub fn callback(
         &self,
         status: S,
@@ -206,6 +261,14 @@ impl<T: Object, S: Status> Client<T, S> {
     ///
     /// # Errors
     /// What the store says.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(running =>
+    /// running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
+    /// assert_eq!(running.purge(Duration::ZERO).await?, 0, "it has not ended");
+    /// # );
+    /// ```
     pub async fn purge(&self, older_than: Duration) -> Result<u64, Error> {
         let mut purged = 0;
         loop {
@@ -276,6 +339,16 @@ impl<T: Object, S: Status> Core<T, S> {
 }
 
 /// A callback about to be made: await it.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
+/// let scan = || running.callback(Paid, "order-17", r#""1Z-17""#).key("scan 1");
+/// assert_eq!(scan().await?, CallbackOutcome::Applied);
+/// assert_eq!(scan().await?, CallbackOutcome::Duplicate);
+/// # );
+/// ```
 #[must_use = "a callback is made when this is awaited"]
 pub struct CallbackCall<'a, T, S> {
     client: &'a Client<T, S>,

@@ -15,6 +15,13 @@ use crate::run::{CallContext, CancelSignals};
 use crate::{Error, Record, Run, RunId, Status};
 
 /// A user's object: what can be stored, read back, and handed from thread to thread.
+///
+/// ```
+/// fn is_object<T: workflow_core::Object>(_: T) -> bool {
+///     true
+/// }
+/// assert!(is_object(vec![("milk".to_owned(), 180)]));
+/// ```
 pub trait Object: Serialize + DeserializeOwned + Send + Sync + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Object for T {}

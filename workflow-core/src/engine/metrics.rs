@@ -8,6 +8,14 @@ use std::time::Duration;
 use crate::{RunState, Skip};
 
 /// What a process of a workflow is doing.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// # while running.states()["orders-1-consumer"] != ProcessState::Running { tokio::task::yield_now().await; }
+/// assert_eq!(running.states()["orders-1-consumer"], ProcessState::Running);
+/// # );
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessState {
     /// It has not begun.
@@ -26,10 +34,27 @@ impl ProcessState {
 }
 
 /// The upper bounds of the latency histogram, in seconds.
+///
+/// ```
+/// use workflow_core::LATENCY_BOUNDS_SECONDS;
+/// assert!(LATENCY_BOUNDS_SECONDS.is_sorted());
+/// ```
 pub const LATENCY_BOUNDS_SECONDS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 /// The instruments of one workflow on one engine; cheap to clone. Names are those of existing dashboards.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// let run = running.trigger("order-17", Order { cents: 50_000 }).await?;
+/// running.wait_for(&run).finished().await?;
+/// # while running.metrics().samples().iter().all(|it| it.name != "workflow_run_state_changes") {
+/// #     tokio::task::yield_now().await;
+/// # }
+/// assert!(running.metrics().states().contains_key("orders-1-consumer"));
+/// # );
+/// ```
 #[derive(Clone, Default)]
 pub struct Metrics(Arc<Instruments>);
 
@@ -44,6 +69,12 @@ struct Instruments {
 }
 
 /// One measured value with its labels.
+///
+/// ```
+/// use workflow_core::Sample;
+/// let sample = Sample { name: "workflow_dead_letters", labels: Vec::new(), value: 1.0 };
+/// assert_eq!(sample.clone(), sample);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// The metric's name.

@@ -15,6 +15,17 @@ use crate::definition::SchedulePart;
 use crate::{Error, Schedule, Status};
 
 /// A workflow that runs in this process, until it is shut down or dropped.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(
+/// let running = orders().run(Memory::new()).await?;
+/// let client = running.client();
+/// let run = client.trigger("order-17", Order { cents: 50_000 }).await?;
+/// // What can be done with a client can be done with it.
+/// assert_eq!(running.wait_for(&run).finished().await?.status(), Declined);
+/// # );
+/// ```
 pub struct Running<T: Object, S: Status> {
     client: Client<T, S>,
     life: Arc<Life<T, S>>,
@@ -29,6 +40,14 @@ pub(crate) struct Life<T: Object, S: Status> {
 }
 
 /// How a shutdown ended.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// let ended = running.shutdown(Duration::from_secs(5)).await;
+/// assert_ne!(ended, Shutdown::DeadlinePassed);
+/// # );
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
     /// Everything that was in flight has been stored.
@@ -51,6 +70,15 @@ impl<T: Object, S: Status> Running<T, S> {
     ///
     /// # Errors
     /// [`Error::Name`] if its foreign id cannot be used, [`Error::Cron`] if its spec cannot be read.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(running =>
+    /// let unreadable = running.schedule(Schedule::new("milk", "0 6 * *", || Order { cents: 180 }));
+    /// assert!(unreadable.unwrap_err().to_string().contains("the day of week is missing"));
+    /// running.schedule(Schedule::new("milk", "0 6 * * mon-fri", || Order { cents: 180 }))?;
+    /// # );
+    /// ```
     pub fn schedule(&self, schedule: Schedule<T, S>) -> Result<(), Error> {
         let part: SchedulePart<T, S> = schedule.into_part()?;
         Starter::of(&self.life).schedule(Arc::new(part));
@@ -59,6 +87,15 @@ impl<T: Object, S: Status> Running<T, S> {
 
     /// Takes no more events, lets the functions that run end, stores what they made, and gives the roles back. What
     /// has not ended by the deadline is told, dropped after a grace, and runs again at the next start.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(running =>
+    /// let run = running.trigger("order-17", Order { cents: 50_000 }).await?;
+    /// running.wait_for(&run).finished().await?;
+    /// assert_eq!(running.shutdown(Duration::from_secs(5)).await, Shutdown::Clean);
+    /// # );
+    /// ```
     pub async fn shutdown(self, deadline: Duration) -> Shutdown {
         self.life.shutdown(deadline).await
     }

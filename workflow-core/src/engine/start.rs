@@ -35,6 +35,15 @@ impl<T: Object, S: Status> Workflow<T, S> {
     /// [`Error::CannotRun`] if a process has more shards than its topic has partitions, or the workflow runs here
     /// already; a backend error of kind `AlreadyRunning` if another process runs on the same store; and what the
     /// adapters say.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(
+    /// let running = orders().run(Memory::new()).await?;
+    /// let run = running.trigger("order-17", Order { cents: 50_000 }).await?;
+    /// assert_eq!(running.wait_for(&run).finished().await?.status(), Declined);
+    /// # );
+    /// ```
     pub async fn run(&self, backend: impl Into<Backend>) -> Result<Running<T, S>, Error> {
         let core = Core::new(Arc::clone(self.definition()), backend.into());
         core.hub.enter(&core.definition.name, core.definition.outbox).await?;
@@ -54,6 +63,17 @@ impl<T: Object, S: Status> Workflow<T, S> {
     ///
     /// # Errors
     /// None today; a backend may have to be asked.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(
+    /// let memory = Memory::new();
+    /// let client = orders().connect(&memory).await?;
+    /// let run = client.trigger("order-17", Order { cents: 50_000 }).await?;
+    /// // Nobody has run it yet.
+    /// assert_eq!(client.get(&run).await?.run_state(), RunState::Initiated);
+    /// # );
+    /// ```
     pub async fn connect(&self, backend: impl Into<Backend>) -> Result<Client<T, S>, Error> {
         Ok(Client::new(Core::new(Arc::clone(self.definition()), backend.into())))
     }

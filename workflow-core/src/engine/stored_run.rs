@@ -9,6 +9,19 @@ use crate::adapter::Cursor;
 use crate::{Error, ForeignId, Record, RunId, RunState, Timestamp, Version};
 
 /// A run as it was stored when it was looked at.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// let id = running.trigger("order-17", Order { cents: 50_000 }).await?;
+/// let run = running.wait_for(&id).finished().await?;
+/// assert_eq!((run.id(), run.foreign_id().as_str()), (id, "order-17"));
+/// assert_eq!((run.status(), run.run_state(), run.version().get()), (Declined, RunState::Completed, 2));
+/// assert_eq!((run.reason(), run.object()?.cents), ("", 50_000));
+/// assert!(run.created_at() <= run.updated_at());
+/// assert_eq!(run.record().status_description.as_ref(), "Declined");
+/// # );
+/// ```
 pub struct StoredRun<T, S> {
     record: Arc<Record>,
     status: S,
@@ -93,6 +106,15 @@ impl<T, S> fmt::Debug for StoredRun<T, S> {
 }
 
 /// A page of runs.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// running.trigger("order-17", Order { cents: 4_200 }).await?;
+/// let page = running.list(adapter::ListQuery::default()).await?;
+/// assert_eq!((page.runs.len(), page.unreadable.len(), page.next), (1, 0, None));
+/// # );
+/// ```
 #[derive(Debug)]
 pub struct RunPage<T, S> {
     /// The runs.

@@ -116,10 +116,12 @@ impl<T: Object, S: Status> Core<T, S> {
 /// A run to start with [`Client::trigger_all`]; a pair of foreign id and object is one.
 ///
 /// ```
-/// use workflow_core::Start;
-/// # #[derive(Clone, Copy)] enum S {}
-/// let start: Start<String, S> = Start::new("order-17", "the object".to_owned()).key("order-17");
-/// # let _ = start;
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// let runs = [Start::new("order-17", Order { cents: 4_200 }).key("mail 1"), ("order-18", Order { cents: 300 }).into()];
+/// let started = running.trigger_all(runs).await?;
+/// assert!(started.iter().all(Result::is_ok));
+/// # );
 /// ```
 #[derive(Clone, Debug)]
 pub struct Start<T, S> {
@@ -131,17 +133,43 @@ pub struct Start<T, S> {
 
 impl<T, S> Start<T, S> {
     /// A run of this business key, with this object.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(running =>
+    /// let started = running.trigger_all([Start::new("", Order { cents: 4_200 })]).await?;
+    /// assert!(matches!(started[0], Err(Error::Name(_))));
+    /// # );
+    /// ```
     pub fn new(foreign_id: impl Into<String>, object: T) -> Self {
         Self { foreign_id: foreign_id.into(), object, status: None, key: None }
     }
 
     /// Starts in this status instead of the workflow's first one.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(running =>
+    /// let started = running.trigger_all([Start::new("order-17", Order { cents: 4_200 }).at(Paid)]).await?;
+    /// let run = started.into_iter().next().unwrap()?;
+    /// assert_eq!(running.get(&run).await?.status(), Paid);
+    /// # );
+    /// ```
     pub fn at(mut self, status: S) -> Self {
         self.status = Some(status);
         self
     }
 
     /// Starts one run for ever: the same key again gives the run that it made, finished or not.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(running =>
+    /// let twice = ["order-17", "order-17"].map(|id| Start::new(id, Order { cents: 4_200 }).key("mail 1"));
+    /// let started = running.trigger_all(twice).await?;
+    /// assert_eq!(started[0].as_ref().unwrap(), started[1].as_ref().unwrap());
+    /// # );
+    /// ```
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self
@@ -157,6 +185,15 @@ impl<T, S, F: Into<String>> From<(F, T)> for Start<T, S> {
 /// A run about to be started: await it.
 ///
 /// It can be told where to start, and under which key.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).key("mail 1").await?;
+/// let again = running.trigger("order-17", Order { cents: 4_200 }).key("mail 1").await?;
+/// assert_eq!(run, again);
+/// # );
+/// ```
 #[must_use = "a run is started when this is awaited"]
 pub struct Trigger<'a, T, S> {
     client: &'a Client<T, S>,
@@ -171,12 +208,31 @@ impl<'a, T: Object, S: Status> Trigger<'a, T, S> {
     }
 
     /// Starts in this status instead of the workflow's first one.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(running =>
+    /// let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
+    /// assert_eq!(running.get(&run).await?.status(), Paid);
+    /// let refused = running.trigger("order-18", Order { cents: 4_200 }).start_at(Shipped).await.unwrap_err();
+    /// assert!(matches!(refused, Error::NoStart { status: "Shipped", .. }));
+    /// # );
+    /// ```
     pub fn start_at(mut self, status: S) -> Self {
         self.start = self.start.at(status);
         self
     }
 
     /// Starts one run for ever: the same key again gives the run that it made, finished or not.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(running =>
+    /// let run = running.trigger("order-17", Order { cents: 50_000 }).key("mail 1").await?;
+    /// running.wait_for(&run).finished().await?;
+    /// assert_eq!(running.trigger("order-17", Order { cents: 50_000 }).key("mail 1").await?, run);
+    /// # );
+    /// ```
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.start = self.start.key(key);
         self

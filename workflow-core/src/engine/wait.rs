@@ -16,12 +16,32 @@ use crate::{Error, RunId, RunState, Status};
 const LOOKUP_MAX: usize = 500;
 
 /// A run to wait for: say until when.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+/// assert!(running.wait_for(&run).status(Paid).await?.is_reached());
+/// running.pause(&run, "asked by phone").await?;
+/// assert_eq!(running.wait_for(&run).at_rest().await?.run_state(), RunState::Paused);
+/// # );
+/// ```
 pub struct Wait<'a, T, S> {
     client: &'a Client<T, S>,
     run_id: RunId,
 }
 
 /// How the wait for a status ended.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// let run = running.trigger("order-17", Order { cents: 50_000 }).await?;
+/// let awaited = running.wait_for(&run).status(Shipped).await?;
+/// assert!(!awaited.is_reached());
+/// assert_eq!(awaited.run().status(), Declined);
+/// # );
+/// ```
 #[derive(Clone, Debug)]
 pub enum Awaited<T, S> {
     /// The run entered the status, now or before; this is the run as it was seen last.
@@ -53,6 +73,14 @@ impl<'a, T: Object, S: Status> Wait<'a, T, S> {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such run.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(running =>
+    /// let run = running.trigger("order-17", Order { cents: 50_000 }).await?;
+    /// assert_eq!(running.wait_for(&run).finished().await?.run_state(), RunState::Completed);
+    /// # );
+    /// ```
     pub async fn finished(self) -> Result<StoredRun<T, S>, Error> {
         self.until(RunState::is_finished).await
     }
@@ -61,6 +89,15 @@ impl<'a, T: Object, S: Status> Wait<'a, T, S> {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such run.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(running =>
+    /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+    /// running.pause(&run, "asked by phone").await?;
+    /// assert_eq!(running.wait_for(&run).at_rest().await?.reason(), "asked by phone");
+    /// # );
+    /// ```
     pub async fn at_rest(self) -> Result<StoredRun<T, S>, Error> {
         self.until(|state| state.is_finished() || state == RunState::Paused).await
     }
@@ -80,6 +117,15 @@ impl<'a, T: Object, S: Status> Wait<'a, T, S> {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such run.
+    ///
+    /// ```
+    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # example!(running =>
+    /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
+    /// let Awaited::Reached(paid) = running.wait_for(&run).status(Paid).await? else { panic!("declined") };
+    /// assert_eq!(paid.object()?.cents, 4_200);
+    /// # );
+    /// ```
     pub async fn status(self, wanted: S) -> Result<Awaited<T, S>, Error> {
         let core = self.client.core();
         let mut waiting = core.hub.waiters.join(self.run_id);

@@ -9,9 +9,13 @@ use crate::adapter::{Backend, Clock, SystemClock};
 /// A backend that keeps everything in memory, until its last clone is dropped.
 ///
 /// ```
-/// use workflow_core::memory::Memory;
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(
 /// let memory = Memory::new();
-/// # let _ = memory.clone();
+/// let (orders, others) = (orders().run(&memory).await?, orders().connect(&memory).await?);
+/// let run = orders.trigger("order-17", Order { cents: 4_200 }).await?;
+/// assert_eq!(others.get(&run).await?.foreign_id().as_str(), "order-17");
+/// # );
 /// ```
 #[derive(Clone)]
 pub struct Memory {

@@ -36,6 +36,28 @@ pub mod header {
 pub type Headers = Vec<(Arc<str>, Arc<str>)>;
 
 /// "Run R reached this status and run state at version V". It never carries the object.
+///
+/// ```
+/// use workflow_core::{Event, decode_outbox, encode_outbox};
+/// # use workflow_core::*;
+/// # let orders = WorkflowName::new("orders")?;
+/// # let status = StatusCode::new(1)?;
+/// let mut event = Event {
+///     event_id: Some(EventId::after(None)),
+///     topic: Topic::of_status(&orders, status),
+///     workflow_name: orders,
+///     foreign_id: ForeignId::new("order-17")?,
+///     run_id: RunId::generate(),
+///     status,
+///     run_state: RunState::Initiated,
+///     version: Some(Version::FIRST),
+///     headers: Headers::new(),
+/// };
+/// event.set_header(header::ATTEMPT, "2");
+/// assert_eq!((event.header(header::ATTEMPT), event.attempt()), (Some("2"), 2));
+/// assert_eq!(decode_outbox(&encode_outbox(&event))?, event);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The outbox id written with the version; `None` on events of the Go library.

@@ -9,6 +9,12 @@ use bytes::Bytes;
 use super::{RunId, RunState, StatusCode, Timestamp, Version, WorkflowName};
 
 /// Who made a change.
+///
+/// ```
+/// use workflow_core::Actor;
+/// assert_eq!(Actor::from_name("operator"), Actor::Operator);
+/// assert_eq!(Actor::from_name("console").as_str(), "console");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// The call that started the run.
@@ -62,6 +68,17 @@ impl fmt::Display for Actor {
 }
 
 /// One stored version of a run, as its history tells it.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// let run = running.trigger("order-17", Order { cents: 50_000 }).await?;
+/// running.wait_for(&run).finished().await?;
+/// let entries = running.history(&run).await?;
+/// assert_eq!((entries[0].from_status, entries[0].actor.clone()), (None, Actor::Trigger));
+/// assert_eq!((entries[1].to_status, entries[1].actor.clone()), (Declined.code(), Actor::Step));
+/// # );
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryEntry {
     /// The workflow of the run.

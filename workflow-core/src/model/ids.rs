@@ -118,6 +118,13 @@ impl fmt::Debug for EventId {
 }
 
 /// How often a run has been stored: 1 on creation, one more with every store.
+///
+/// ```
+/// use workflow_core::Version;
+/// assert_eq!(Version::FIRST.next(), Version::new(2).unwrap());
+/// assert_eq!(Version::new(2).unwrap().get(), 2);
+/// assert_eq!(Version::new(0), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(NonZeroU64);
 
@@ -151,6 +158,12 @@ impl fmt::Display for Version {
 }
 
 /// The fencing number of a role's owner: rises with each owner, and is checked in every store made under the role.
+///
+/// ```
+/// use workflow_core::Epoch;
+/// assert!(Epoch::new(18) > Epoch::new(17));
+/// assert_eq!(Epoch::new(17).get(), 17);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(u64);
 
@@ -176,11 +189,23 @@ impl fmt::Display for Epoch {
 pub const BUCKETS: u16 = 1024;
 
 /// The bucket of a run id given as text: FNV-1a 32 modulo [`BUCKETS`].
+///
+/// ```
+/// use workflow_core::{BUCKETS, RunId, bucket_of};
+/// let run = RunId::generate();
+/// assert_eq!(bucket_of(&run.to_string()), run.bucket());
+/// assert!(run.bucket() < BUCKETS);
+/// ```
 pub fn bucket_of(run_id: &str) -> u16 {
     (fnv1a_32(run_id.as_bytes()) % u32::from(BUCKETS)) as u16
 }
 
 /// FNV-1a, 32 bits (Fowler, Noll, Vo; offset basis 2166136261, prime 16777619), as the sarama client's partitioner hashes a key.
+///
+/// ```
+/// use workflow_core::fnv1a_32;
+/// assert_eq!(fnv1a_32(b"a"), 0xe40c_292c);
+/// ```
 pub fn fnv1a_32(bytes: &[u8]) -> u32 {
     bytes.iter().fold(2_166_136_261, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(16_777_619))
 }

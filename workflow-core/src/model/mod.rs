@@ -31,3 +31,5 @@ pub use timestamp::{Due, Timestamp};
 pub use topic::{InvalidTopic, TOPIC_LEN_MAX, Topic};
 pub use transition::{Move, Refusal, Transition, apply};
 pub use verdict::{Consumer, Skip, Verdict, judge};
+
+pub(crate) use role::normal_name;

@@ -10,6 +10,12 @@ const KEY_BYTES_MAX: usize = 255;
 const WORKFLOW_NAME_BYTES_MAX: usize = 100;
 
 /// A name that cannot be used, and why.
+///
+/// ```
+/// use workflow_core::ForeignId;
+/// let error = ForeignId::new("x".repeat(256)).unwrap_err();
+/// assert_eq!(error.reason, "it has 256 bytes, 255 are allowed");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {name:?} cannot be used: {reason}")]
 pub struct InvalidName {
@@ -101,16 +107,31 @@ name_type! {
 
 name_type! {
     /// A key that makes a trigger idempotent: triggering again with it returns the run that it made, finished or not.
+    ///
+    /// ```
+    /// use workflow_core::StartKey;
+    /// assert_eq!(StartKey::new("mail 1").unwrap().as_str(), "mail 1");
+    /// ```
     StartKey, "start key", KEY_BYTES_MAX
 }
 
 name_type! {
-    /// Tells the timers of one status apart; by default their position, as `0`.
+    /// Tells the timers of one status apart; by default `timeout-1` and so on.
+    ///
+    /// ```
+    /// use workflow_core::TimerName;
+    /// assert!(TimerName::new("too\tlate").is_err());
+    /// ```
     TimerName, "timer name", KEY_BYTES_MAX
 }
 
 name_type! {
     /// One consuming process of a workflow, whatever its shard: retries and attempts are counted by it. It is the
     /// name of the process's consumer group.
+    ///
+    /// ```
+    /// use workflow_core::ProcessName;
+    /// assert_eq!(ProcessName::new("orders-1-consumer").unwrap().to_string(), "orders-1-consumer");
+    /// ```
     ProcessName, "process name", KEY_BYTES_MAX
 }

@@ -31,6 +31,11 @@ struct OutboxRecord {
 }
 
 /// An outbox row that cannot be read; it is set aside with this reason.
+///
+/// ```
+/// use workflow_core::decode_outbox;
+/// assert_eq!(decode_outbox(b"").unwrap_err().to_string(), "header run_id is missing");
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeOutboxError {
     /// The bytes are not the protobuf message.

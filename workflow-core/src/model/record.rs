@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::{EventId, ForeignId, RunId, RunState, StartKey, StatusCode, Timestamp, Version, WorkflowName};
 
 /// Who paused a run: an automatic retry resumes only what the engine paused.
+///
+/// ```
+/// use workflow_core::PausedBy;
+/// assert_eq!(PausedBy::from_name("operator"), Some(PausedBy::Operator));
+/// assert_eq!(PausedBy::from_name(PausedBy::Engine.as_str()), Some(PausedBy::Engine));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PausedBy {
     /// The engine, after too many errors or a terminal one.
@@ -40,6 +46,17 @@ impl PausedBy {
 }
 
 /// A run as it is stored. The object is JSON that only the workflow's own type can read.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
+/// let record = running.get(&run).await?.record().clone();
+/// assert_eq!((record.run_state, record.status), (RunState::Initiated, Paid.code()));
+/// assert_eq!(record.object.as_ref(), br#"{"cents":4200}"#);
+/// assert_eq!(record.meta().status_description, "Paid");
+/// # );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The workflow of the run.
@@ -87,6 +104,14 @@ impl Record {
 }
 
 /// The `meta` column: a JSON object with exactly these keys, shared with the Go library.
+///
+/// ```
+/// use workflow_core::Meta;
+/// let meta = Meta { version: 3, ..Meta::default() };
+/// assert_eq!(Meta::decode(Some(&meta.encode()))?, meta);
+/// assert_eq!(Meta::decode(None)?, Meta::default());
+/// # Ok::<(), workflow_core::InvalidMeta>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Meta<'a> {
@@ -113,6 +138,10 @@ impl Meta<'_> {
     pub fn decode(column: Option<&[u8]>) -> Result<Meta<'static>, InvalidMeta> {
         match column {
             None | Some([]) => Ok(Meta::default()),
+            // A struct would be read from an array too, field by field.
+            Some(bytes) if !bytes.trim_ascii_start().starts_with(b"{") => {
+                Err(InvalidMeta { source: serde::de::Error::custom("it is not an object") })
+            }
             Some(bytes) => {
                 serde_json::from_slice::<Meta<'static>>(bytes).map_err(|source| InvalidMeta { source })
             }
@@ -121,6 +150,11 @@ impl Meta<'_> {
 }
 
 /// A `meta` column that cannot be read.
+///
+/// ```
+/// use workflow_core::Meta;
+/// assert!(Meta::decode(Some(b"[]")).unwrap_err().to_string().starts_with("column meta is not"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("column meta is not the JSON object that a run's meta is")]
 pub struct InvalidMeta {

@@ -7,6 +7,15 @@ use std::sync::Arc;
 use super::{ForeignId, RunState, StatusCode, WorkflowName};
 
 /// One of the equal parts that a process's topic is divided into.
+///
+/// ```
+/// use std::num::NonZeroU32;
+/// use workflow_core::Shard;
+/// let shards: Vec<Shard> = Shard::all(NonZeroU32::new(3).unwrap()).collect();
+/// assert_eq!((shards[1].number(), shards[1].of(), shards[1].to_string().as_str()), (2, 3, "2-of-3"));
+/// assert!(shards[1].has_partition(4) && !shards[0].has_partition(4));
+/// assert!(Shard::WHOLE.has_partition(4));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shard {
     number: NonZeroU32,
@@ -44,11 +53,37 @@ impl fmt::Display for Shard {
     }
 }
 
-fn normal(text: &str) -> String {
-    text.to_lowercase().replace(' ', "_")
+/// Lower case, and `_` for spaces, as the Go library has it: there each character becomes one, whatever its neighbours.
+pub(crate) fn normal_name(text: &str) -> String {
+    text.chars().map(|c| if c == ' ' { '_' } else { c.to_lowercase().next().unwrap_or(c) }).collect()
 }
 
 /// The name of a consumer group: a role's name without the shard part, the same for every shard count.
+///
+/// ```
+/// use workflow_core::{ForeignId, GroupName, RunState, Shard, StatusCode, WorkflowName};
+/// let (orders, paid) = (WorkflowName::new("My orders")?, StatusCode::new(2)?);
+/// assert_eq!(GroupName::of_step(&orders, paid).as_str(), "my_orders-2-consumer");
+/// assert_eq!(GroupName::of_timeouts(&orders, paid).single_role().as_str(), "my_orders-2-timeout-consumer");
+/// assert_eq!(
+///     GroupName::of_timeout_inserter(&orders, paid).as_str(),
+///     "my_orders-2-timeout-auto-inserter-consumer"
+/// );
+/// assert_eq!(GroupName::of_inbox(&orders, paid).as_str(), "my_orders-2-callback-inbox-consumer");
+/// assert_eq!(GroupName::of_connector("letters", &orders).as_str(), "letters-connector-to-my_orders-consumer");
+/// assert_eq!(
+///     GroupName::of_hook(&orders, RunState::Completed).as_str(),
+///     "my_orders-completed-run-state-change-hook-consumer"
+/// );
+/// assert_eq!(GroupName::of_deletions(&orders).as_str(), "my_orders-delete-consumer");
+/// assert_eq!(GroupName::of_paused_retry(&orders).as_str(), "my_orders-paused-records-retry-consumer");
+/// assert_eq!(GroupName::of_outbox(&orders).as_str(), "my_orders-outbox-consumer");
+/// assert_eq!(GroupName::of_reconciler(&orders).as_str(), "my_orders-reconciler");
+/// assert_eq!(GroupName::of_relay().role(Shard::WHOLE).as_str(), "outbox-relay-1-of-1");
+/// let milk = ForeignId::new("milk")?;
+/// assert_eq!(GroupName::of_schedule(&orders, &milk, "@daily").as_str(), "my_orders-milk-scheduler-@daily");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupName(Arc<str>);
 
@@ -75,7 +110,10 @@ impl GroupName {
 
     /// `{connector}-connector-to-{workflow}-consumer`
     pub fn of_connector(connector: &str, workflow: &WorkflowName) -> Self {
-        Self(format!("{}-connector-to-{}-consumer", normal(connector), normal(workflow.as_str())).into())
+        Self(
+            format!("{}-connector-to-{}-consumer", normal_name(connector), normal_name(workflow.as_str()))
+                .into(),
+        )
     }
 
     /// `{workflow}-{run state}-run-state-change-hook-consumer`
@@ -98,6 +136,11 @@ impl GroupName {
         Self::join(workflow, "outbox-consumer")
     }
 
+    /// `outbox-relay`, the relay in a process of its own: its roles are `outbox-relay-{shard}-of-{shards}`.
+    pub fn of_relay() -> Self {
+        Self("outbox-relay".into())
+    }
+
     /// `{workflow}-reconciler`; a role, never a group.
     pub fn of_reconciler(workflow: &WorkflowName) -> Self {
         Self::join(workflow, "reconciler")
@@ -105,11 +148,11 @@ impl GroupName {
 
     /// `{workflow}-{foreign id}-scheduler-{spec}`; a role, never a group.
     pub fn of_schedule(workflow: &WorkflowName, foreign_id: &ForeignId, spec: &str) -> Self {
-        Self::join(workflow, &format!("{}-scheduler-{}", normal(foreign_id.as_str()), normal(spec)))
+        Self::join(workflow, &format!("{}-scheduler-{}", normal_name(foreign_id.as_str()), normal_name(spec)))
     }
 
     fn join(workflow: &WorkflowName, rest: &str) -> Self {
-        Self(format!("{}-{rest}", normal(workflow.as_str())).into())
+        Self(format!("{}-{rest}", normal_name(workflow.as_str())).into())
     }
 
     /// The role of one shard of the group: `{group}-{shard}-of-{shards}`.

@@ -3,6 +3,16 @@
 use std::fmt;
 
 /// The lifecycle state of a run; the numbers are shared with the Go library.
+///
+/// ```
+/// use workflow_core::RunState;
+/// assert_eq!(RunState::from_code(5)?, RunState::Completed);
+/// assert_eq!((RunState::Completed.code(), RunState::Completed.name()), (5, "Completed"));
+/// assert!(RunState::Completed.is_finished() && !RunState::Completed.is_stopped());
+/// assert!(RunState::Paused.is_live() && RunState::Paused.can_move(RunState::Running));
+/// assert_eq!(RunState::DataDeleted.role_part(), "datadeleted");
+/// # Ok::<(), workflow_core::InvalidRunState>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i32)]
 pub enum RunState {
@@ -114,6 +124,11 @@ impl fmt::Display for RunState {
 }
 
 /// A number that names no run state.
+///
+/// ```
+/// use workflow_core::RunState;
+/// assert_eq!(RunState::from_code(8).unwrap_err().to_string(), "run state 8 is unknown: 0 to 7 are defined");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("run state {code} is unknown: 0 to 7 are defined")]
 pub struct InvalidRunState {

@@ -21,12 +21,17 @@ impl StatusCode {
         if code < 1 { Err(InvalidStatus { code }) } else { Ok(Self(code)) }
     }
 
-    /// A number that `#[derive(Status)]` has checked already.
+    /// The number of an enum's variant, for an implementation of [`Status`]. `#[derive(Status)]` refuses a number below
+    /// 1; of an implementation by hand, `build()` does.
     ///
-    /// # Panics
-    /// At compile time where it is used in a constant, if the number is below 1.
+    /// ```
+    /// use workflow_core::StatusCode;
+    /// #[derive(Clone, Copy)]
+    /// enum Light { Red = 1 }
+    /// assert_eq!(StatusCode::from_declared(Light::Red as i32), StatusCode::new(1)?);
+    /// # Ok::<(), workflow_core::InvalidStatus>(())
+    /// ```
     pub const fn from_declared(code: i32) -> Self {
-        assert!(code >= 1, "a status must be 1 or greater");
         Self(code)
     }
 
@@ -43,6 +48,11 @@ impl fmt::Display for StatusCode {
 }
 
 /// A number that no status can have.
+///
+/// ```
+/// use workflow_core::StatusCode;
+/// assert_eq!(StatusCode::new(0).unwrap_err().to_string(), "status 0 is reserved: a status is 1 or greater");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("status {code} is reserved: a status is 1 or greater")]
 pub struct InvalidStatus {
@@ -51,6 +61,14 @@ pub struct InvalidStatus {
 }
 
 /// The user's states of a run; implemented by `#[derive(Status)]`.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// assert_eq!(OrderStatus::ALL.len(), 4);
+/// assert_eq!((Paid.code().get(), Paid.name()), (2, "Paid"));
+/// assert_eq!(OrderStatus::from_code(StatusCode::new(2)?), Some(Paid));
+/// # Ok::<(), InvalidStatus>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a status",
     note = "put `#[derive(Status, Clone, Copy)]` on the enum and give each variant a number: `Placed = 1`"

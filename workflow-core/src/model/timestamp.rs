@@ -38,9 +38,10 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// The instant as a date and time.
+    /// The instant as a date and time; the nearest one that can be written, if it is some 260,000 years away.
     pub fn to_datetime(self) -> DateTime<Utc> {
-        Utc.timestamp_millis_opt(self.0).single().unwrap_or(DateTime::<Utc>::MAX_UTC)
+        let nearest = if self.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+        Utc.timestamp_millis_opt(self.0).single().unwrap_or(nearest)
     }
 }
 
@@ -71,6 +72,14 @@ impl fmt::Debug for Timestamp {
 }
 
 /// When something is to happen; a delay is counted by the store's clock, so that hosts may disagree about the time.
+///
+/// ```
+/// use std::time::Duration;
+/// use workflow_core::{Due, Timestamp};
+/// let now = Timestamp::from_millis(1_000);
+/// assert_eq!(Due::In(Duration::from_secs(1)).resolve(now), Timestamp::from_millis(2_000));
+/// assert_eq!(Due::At(now).resolve(Timestamp::from_millis(7)), now);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
     /// This long after the store takes it.

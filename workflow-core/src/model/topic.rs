@@ -88,6 +88,11 @@ impl fmt::Debug for Topic {
 }
 
 /// A topic name that Kafka would refuse.
+///
+/// ```
+/// use workflow_core::{InvalidTopic, Topic};
+/// assert!(matches!(Topic::new("a/b").check(), Err(InvalidTopic::Character { found: '/', .. })));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTopic {
     /// The name is too long.

@@ -7,6 +7,17 @@ use bytes::Bytes;
 use super::{EventId, PausedBy, Record, RunState, StatusCode};
 
 /// What is to become of a run.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// # let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
+/// let record = running.get(&run).await?.record().clone();
+/// let pause = Move::Pause { reason: "no stock".into(), by: PausedBy::Operator };
+/// let next = apply(&record, Transition { to: pause, object: None })?;
+/// assert_eq!((next.run_state, next.version.get()), (RunState::Paused, 2));
+/// # );
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Move {
     /// Go to a status; whether it is terminal decides between Running and Completed.
@@ -44,6 +55,12 @@ pub enum Move {
 }
 
 /// A move that the run's state does not allow.
+///
+/// ```
+/// use workflow_core::{Refusal, RunState};
+/// let refusal = Refusal { from: RunState::Completed, to: RunState::Paused };
+/// assert_eq!(refusal.to_string(), "a run that is Completed cannot become Paused");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a run that is {from} cannot become {to}")]
 pub struct Refusal {
@@ -54,6 +71,16 @@ pub struct Refusal {
 }
 
 /// A move of one run: what is stored next.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// # let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
+/// let record = running.get(&run).await?.record().clone();
+/// let repeat = Transition { to: Move::Repeat, object: Some(r#"{"cents":1}"#.into()) };
+/// assert_eq!(apply(&record, repeat)?.object.as_ref(), br#"{"cents":1}"#);
+/// # );
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
     /// The move.
@@ -66,6 +93,16 @@ pub struct Transition {
 ///
 /// # Errors
 /// [`Refusal`] if the run's state does not allow the move.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// # let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
+/// let record = running.get(&run).await?.record().clone();
+/// let resume = Transition { to: Move::Resume, object: None };
+/// assert_eq!(apply(&record, resume), Err(Refusal { from: RunState::Initiated, to: RunState::Running }));
+/// # );
+/// ```
 pub fn apply(record: &Record, transition: Transition) -> Result<Record, Refusal> {
     let run_state = next_state(record.run_state, &transition.to)?;
     let mut next = Record {

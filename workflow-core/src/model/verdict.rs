@@ -3,6 +3,17 @@
 use super::{Event, Record, RunState};
 
 /// What kind of process consumes the event: each looks for something else in the record.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// # let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
+/// let record = running.get(&run).await?.record().clone();
+/// let event = Event::of_record(&record, Topic::of_status(&record.workflow_name, record.status));
+/// assert_eq!(judge(&event, Some(&record), Consumer::Step), Verdict::Process);
+/// assert_eq!(judge(&event, Some(&record), Consumer::Delete), Verdict::Skip(Skip::NotWanted));
+/// # );
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consumer {
     /// A step, or what else is driven by a run entering a status (timers, early callbacks).
@@ -16,6 +27,11 @@ pub enum Consumer {
 }
 
 /// Why an event is acknowledged without being processed.
+///
+/// ```
+/// use workflow_core::Skip;
+/// assert_eq!(Skip::AlreadyProcessed.as_str(), "already_processed");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Skip {
     /// The record has moved on: the event was processed before.
@@ -47,6 +63,17 @@ impl Skip {
 }
 
 /// What to do with an event.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// # let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
+/// let record = running.get(&run).await?.record().clone();
+/// let mut ahead = Event::of_record(&record, Topic::of_status(&record.workflow_name, record.status));
+/// ahead.version = Some(record.version.next());
+/// assert_eq!(judge(&ahead, Some(&record), Consumer::Step), Verdict::Stale);
+/// # );
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Run the user's function.
@@ -58,6 +85,16 @@ pub enum Verdict {
 }
 
 /// Judges an event against the record of its run on the primary.
+///
+/// ```
+/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # example!(running =>
+/// # let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
+/// let record = running.get(&run).await?.record().clone();
+/// let event = Event::of_record(&record, Topic::of_status(&record.workflow_name, record.status));
+/// assert_eq!(judge(&event, None, Consumer::Step), Verdict::Skip(Skip::Missing));
+/// # );
+/// ```
 pub fn judge(event: &Event, record: Option<&Record>, consumer: Consumer) -> Verdict {
     let Some(record) = record else { return Verdict::Skip(Skip::Missing) };
     match consumer {
@@ -105,6 +142,8 @@ fn judge_state(event: &Event, record: &Record, wanted: RunState, late: Late) -> 
         },
         Some(_) if is_phantom(event, record) => Verdict::Skip(Skip::Phantom),
         Some(_) | None if record.run_state == wanted => Verdict::Process,
+        // Without a version nothing tells whether the record has moved on; in the same status, that is all it can be.
+        None if matches!(late, Late::Process) && event.status == record.status => Verdict::Process,
         Some(_) | None => Verdict::Skip(Skip::Mismatch),
     }
 }

@@ -2,6 +2,7 @@
 
 mod arrows;
 mod budgets;
+mod examples;
 mod modules;
 mod words;
 
@@ -52,6 +53,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
         findings.extend(words::check(source));
         findings.extend(arrows::check(source));
     }
+    findings.extend(examples::check(&sources));
     for finding in &findings {
         println!("{finding}");
     }

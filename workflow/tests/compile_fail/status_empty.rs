@@ -1,0 +1,6 @@
+use workflow::prelude::*;
+
+#[derive(Status, Clone, Copy)]
+enum OrderStatus {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use workflow::prelude::*;
+
+#[derive(Status, Clone, Copy)]
+struct OrderStatus(i32);
+
+fn main() {}
