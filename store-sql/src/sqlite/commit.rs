@@ -124,10 +124,16 @@ async fn create(connection: &mut SqliteConnection, changes: &mut [Decided]) -> R
     if records.is_empty() {
         return Ok(());
     }
+    sqlx::query("savepoint creation").execute(&mut *connection).await?;
     if INSERT.run(connection, &records, bind_new).await? == records.len() {
         return Ok(());
     }
-    let created = written(connection, &records).await?;
+    // A run that was there before looks like one that was written just now: it is looked at from before once more.
+    sqlx::query("rollback to creation").execute(&mut *connection).await?;
+    let before = written(connection, &records).await?;
+    INSERT.run(connection, &records, bind_new).await?;
+    let mut created = written(connection, &records).await?;
+    created.retain(|run_id| !before.contains(run_id));
     for each in changes.iter_mut().filter(|each| creates(each)) {
         let Some(record) = each.change.record.as_ref().filter(|record| !created.contains(&record.run_id))
         else {
