@@ -105,7 +105,7 @@ name_type! {
 }
 
 name_type! {
-    /// Tells the timers of one status apart; by default their position, as `0`.
+    /// Tells the timers of one status apart; `timeout-1` for the first of a status by default.
     TimerName, "timer name", KEY_BYTES_MAX
 }
 
