@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 /// How often a line is printed where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(2);
@@ -27,9 +27,14 @@ impl Progress {
         if log || !std::io::stderr().is_terminal() {
             return Progress::Lines(Instant::now());
         }
+        let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            // A bar that cannot be drawn is no reason to stop.
+            let _ = write!(text, "{:.0}", state.per_sec());
+        };
         let style =
-            ProgressStyle::with_template("{spinner} {pos}/{len} orders {wide_bar} {per_sec} {elapsed}")
-                .expect("the template is a constant");
+            ProgressStyle::with_template("{spinner} {pos}/{len} orders {wide_bar} {rate}/s {elapsed}")
+                .expect("the template is a constant")
+                .with_key("rate", rate);
         Progress::Bar(ProgressBar::new(0).with_style(style))
     }
 
