@@ -189,7 +189,7 @@ impl Report {
             "step", "calls", "work p50", "work p99", "stay p50", "stay p99"
         )?;
         for StepTimes { name, calls, work, stay } in &self.steps {
-            let [work, stay] = [work.map(shown), stay.map(shown)];
+            let (work, stay) = (work.map(work_shown), stay.map(stay_shown));
             writeln!(
                 text,
                 "{name:<14} {calls:>8} {:>10} {:>10} {:>10} {:>10}",
@@ -221,11 +221,21 @@ impl Report {
     }
 }
 
-/// A duration with a unit that suits it; what is below its resolution as such.
-fn shown(duration: Duration) -> String {
-    match duration.as_micros() {
-        micros @ 0..1_000 => format!("{micros} µs"),
+/// A time of work, which is kept in microseconds.
+fn work_shown(work: Duration) -> String {
+    match work.as_micros() {
+        0 => "< 1 µs".to_owned(),
+        micros @ 1..1_000 => format!("{micros} µs"),
         micros @ 1_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
         micros => format!("{:.2} s", micros as f64 / 1e6),
+    }
+}
+
+/// A time between commits, which is kept in milliseconds.
+fn stay_shown(stay: Duration) -> String {
+    match stay.as_millis() {
+        0 => "< 1 ms".to_owned(),
+        millis @ 1..1_000 => format!("{millis} ms"),
+        millis => format!("{:.2} s", millis as f64 / 1e3),
     }
 }

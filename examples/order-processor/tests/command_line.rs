@@ -69,9 +69,9 @@ fn json_is_one_object_with_exactly_the_promised_fields_in_their_order() {
 fn standard_input_is_read_and_an_unfinished_input_is_gone_on_with() {
     let program = Program::new();
     let lines: Vec<&str> = SAMPLE.lines().collect();
-    let some = program.run_with(&["--input", "-", "--json"], &lines[..40].join("\n"));
+    let some = program.run_with(&["--input", "-", "--json"], lines[..40].join("\n"));
     assert_eq!(some.json()["orders"], 40);
-    let all = program.run_with(&["--input", "-"], &lines[..60].join("\r\n"));
+    let all = program.run_with(&["--input", "-"], lines[..60].join("\r\n"));
     assert_eq!(all.code, 0);
     assert!(all.out.contains("40 of the orders were there already, 40 of them at their end"), "{}", all.out);
 }
