@@ -56,3 +56,8 @@ pub mod prelude {
     };
     pub use workflow_derive::Status;
 }
+
+/// The README's example, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

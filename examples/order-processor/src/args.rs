@@ -22,7 +22,7 @@ pub struct Args {
     pub json: bool,
 
     /// How many orders may be under way at once
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub in_flight: u32,
 
     /// Print N varied orders as JSON lines, and do nothing else

@@ -7,6 +7,7 @@ use workflow::adapter::{ListQuery, Page};
 use workflow::prelude::*;
 
 use crate::order::{Courier, Order, OrderStatus};
+use crate::progress::say;
 
 /// How many parcels are collected at once.
 const VANS: usize = 512;
@@ -31,7 +32,7 @@ async fn collect(client: &Client<Order, OrderStatus>, order: &str) {
     let driver = if order.len().is_multiple_of(2) { &br#""Mo""#[..] } else { br#""Kim""# };
     let call = client.callback(OrderStatus::Reserved, order, driver).key("collected");
     if let Err(error) = call.await {
-        eprintln!("the courier could not collect {order}: {error}");
+        say(&format!("the courier could not collect {order}: {error}"));
     }
 }
 

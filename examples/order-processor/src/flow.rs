@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use workflow::Actor;
 use workflow::prelude::*;
 
 use crate::order::OrderStatus::{
@@ -49,6 +50,19 @@ pub fn orders(
         .build()
 }
 
+/// The function that took an order on from a status, by who is said to have done it.
+pub fn step_name(from: OrderStatus, actor: &Actor) -> Option<&'static str> {
+    match (from, actor) {
+        (Received, Actor::Step) => Some("validate"),
+        (Validated, Actor::Step) => Some("pay"),
+        (Paid, Actor::Step) => Some("reserve"),
+        (Reserved, Actor::Callback) => Some("courier_called"),
+        (Reserved, Actor::Timeout) => Some("no_courier"),
+        (Collected, Actor::Step) => Some("fulfil"),
+        _ => None,
+    }
+}
+
 async fn validate(run: &mut Run<Order, OrderStatus>) -> Step<OrderStatus> {
     let order = &mut run.object;
     if let Some(fault) = order.fault() {
@@ -69,6 +83,12 @@ async fn pay(run: &mut Run<Order, OrderStatus>) -> Step<Next<OrderStatus>> {
     let order = &mut run.object;
     let total = order.total_cents.ok_or_else(|| terminal("a validated order has a total"))?;
     let accepted = match &order.payment {
+        Payment::Card { last_four }
+            if last_four.len() != 4 || !last_four.bytes().all(|c| c.is_ascii_digit()) =>
+        {
+            // No attempt would help: the order is set aside until somebody has asked the customer.
+            return Err(terminal("the last four digits of the card are not four digits"));
+        }
         Payment::Card { last_four } => !last_four.ends_with('0'),
         Payment::Invoice => total <= INVOICE_MAX,
         Payment::Voucher { code } if code.starts_with("OOPS") => {

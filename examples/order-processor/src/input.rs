@@ -1,37 +1,46 @@
 //! Orders from JSON lines.
 
 use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::hash::BuildHasher;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::Context;
+use tokio::sync::mpsc;
 
 use crate::order::Order;
 
 /// The sample that is in the repository.
 const SAMPLE: &str = include_str!("../sample/orders.jsonl");
 
-/// The longest line that is looked at, in bytes.
-const LINE_BYTES_MAX: usize = 1 << 20;
+/// The longest line that is taken, in bytes. Thousands of orders are in memory at once.
+const LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// The longest id of an order, in bytes: it is the run's foreign id and start key.
 const ID_BYTES_MAX: usize = 255;
 
+/// The longest reason that is shown, in characters: a line can carry a whole document in a wrong place.
+const REASON_CHARS_MAX: usize = 200;
+
+/// How many lines are read ahead.
+const LINES_AHEAD: usize = 1000;
+
 /// The lines of an input, one after the other.
 pub struct Input {
     lines: Box<dyn BufRead + Send>,
-    number: usize,
-    seen: HashMap<String, usize>,
+    number: u64,
+    seen: Seen,
 }
 
-/// What a line is.
+/// A line that is not empty.
 #[derive(Debug)]
-pub enum Line {
-    /// An order.
-    Order(Box<Order>),
-    /// None, with its number and the reason.
-    Rejected(usize, String),
+pub struct Line {
+    /// Its number, from 1.
+    pub number: u64,
+    /// The order, or why it is none.
+    pub order: Result<Box<Order>, String>,
 }
 
 impl Input {
@@ -54,7 +63,21 @@ impl Input {
 
     /// The lines of any reader.
     pub fn of(lines: Box<dyn BufRead + Send>) -> Self {
-        Self { lines, number: 0, seen: HashMap::new() }
+        Self { lines, number: 0, seen: Seen::default() }
+    }
+
+    /// Reads on a thread of its own, so that a reader that waits holds up nothing else, the end of the program least.
+    pub fn read(mut self) -> mpsc::Receiver<anyhow::Result<Line>> {
+        let (read, lines) = mpsc::channel(LINES_AHEAD);
+        std::thread::spawn(move || {
+            while let Some(line) = self.next_line().transpose() {
+                let failed = line.is_err();
+                if read.blocking_send(line).is_err() || failed {
+                    return;
+                }
+            }
+        });
+        lines
     }
 
     /// The next line that is not empty; `None` at the end.
@@ -63,25 +86,42 @@ impl Input {
     /// If the input cannot be read.
     pub fn next_line(&mut self) -> anyhow::Result<Option<Line>> {
         loop {
-            let mut bytes = Vec::new();
-            let read = self.lines.read_until(b'\n', &mut bytes).context("cannot read the orders")?;
-            if read == 0 {
+            let Some((bytes, length)) = self.bounded_line().context("cannot read the orders")? else {
                 return Ok(None);
-            }
+            };
             self.number += 1;
-            if bytes.iter().all(u8::is_ascii_whitespace) {
+            let byte_order_mark = if self.number == 1 { &b"\xef\xbb\xbf"[..] } else { b"" };
+            let bytes = bytes.strip_prefix(byte_order_mark).unwrap_or(&bytes);
+            if length <= LINE_BYTES_MAX as u64 && bytes.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            return Ok(Some(match self.order(&bytes) {
-                Ok(order) => Line::Order(Box::new(order)),
-                Err(reason) => Line::Rejected(self.number, reason),
-            }));
+            let order = self.order(bytes, length).map(Box::new);
+            return Ok(Some(Line { number: self.number, order }));
         }
     }
 
-    fn order(&mut self, bytes: &[u8]) -> Result<Order, String> {
-        if bytes.len() > LINE_BYTES_MAX {
-            return Err(format!("it has {} bytes, {LINE_BYTES_MAX} are allowed", bytes.len()));
+    /// The beginning of the next line, and how long all of it is: what is too long is passed over, not kept.
+    fn bounded_line(&mut self) -> std::io::Result<Option<(Vec<u8>, u64)>> {
+        let mut bytes = Vec::new();
+        let mut length = 0;
+        loop {
+            let keep = bytes.len() <= LINE_BYTES_MAX;
+            let mut rest = Vec::new();
+            let piece = (&mut self.lines).take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut rest)?;
+            length += piece as u64;
+            let ended = piece == 0 || rest.ends_with(b"\n");
+            if keep {
+                bytes.append(&mut rest);
+            }
+            if ended {
+                return Ok((length > 0).then_some((bytes, length)));
+            }
+        }
+    }
+
+    fn order(&mut self, bytes: &[u8], length: u64) -> Result<Order, String> {
+        if length > LINE_BYTES_MAX as u64 {
+            return Err(format!("it has {length} bytes, {LINE_BYTES_MAX} are allowed"));
         }
         let text = std::str::from_utf8(bytes).map_err(|error| format!("it is not UTF-8: {error}"))?;
         let order: Order = serde_json::from_str(text.trim_end()).map_err(|error| reason(&error))?;
@@ -91,19 +131,37 @@ impl Input {
         if let Some(control) = order.id.chars().find(|c| c.is_control()) {
             return Err(format!("its id has the control character {control:?}"));
         }
-        if let Some(first) = self.seen.insert(order.id.clone(), self.number) {
-            self.seen.insert(order.id.clone(), first);
-            return Err(format!("order {:?} was on line {first} already", order.id));
+        if order.total_cents.is_some() || !order.log.is_empty() {
+            return Err("`total_cents` and `log` are for the shop to fill in".to_owned());
         }
-        Ok(order)
+        match self.seen.before(&order.id, self.number) {
+            Some(first) => Err(format!("order {:?} was on line {first} already", order.id)),
+            None => Ok(order),
+        }
     }
 }
 
-/// What serde says, without the line number, which is always 1.
+/// On which line an id was first seen. Of an id, 128 bits of hash are kept: a long input has many.
+#[derive(Default)]
+struct Seen {
+    hashers: [RandomState; 2],
+    lines: HashMap<[u64; 2], u64>,
+}
+
+impl Seen {
+    /// The line on which the id was before; if on none, it now is on this one.
+    fn before(&mut self, id: &str, line: u64) -> Option<u64> {
+        let hash = self.hashers.each_ref().map(|hasher| hasher.hash_one(id));
+        let first = *self.lines.entry(hash).or_insert(line);
+        (first != line).then_some(first)
+    }
+}
+
+/// What serde says, fit for a terminal: without the line number, which is always 1, and without a document in it.
 fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.rsplit_once(" at line ") {
-        Some((text, _)) => format!("{text} at column {}", error.column()),
-        None => text,
-    }
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    let shown = text.chars().take(REASON_CHARS_MAX).map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    let more = if text.chars().nth(REASON_CHARS_MAX).is_some() { "…" } else { "" };
+    format!("{}{more} at column {}", shown.collect::<String>(), error.column())
 }

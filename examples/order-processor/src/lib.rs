@@ -9,3 +9,5 @@ pub mod order;
 pub mod process;
 pub mod progress;
 pub mod report;
+pub mod stop;
+pub mod timing;

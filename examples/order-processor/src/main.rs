@@ -1,10 +1,11 @@
 //! Takes orders from their arrival to the customer's door, and says what became of them.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
 use order_processor::args::Args;
-use order_processor::{generate, process};
+use order_processor::{generate, process, progress};
 use tracing_subscriber::EnvFilter;
 
 /// The program failed.
@@ -19,13 +20,19 @@ async fn main() -> ExitCode {
         _ => "info,workflow_core=trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        // A reader of the log that has gone away must not end the work.
+        .log_internal_errors(false)
+        .init();
     let done = match args.generate {
         Some(orders) => generate::print(orders, args.seed).map(|()| ExitCode::SUCCESS),
         None => process::main(&args).await,
     };
     done.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        progress::say(&format!("error: {error:#}"));
         ExitCode::from(FAILED)
     })
 }

@@ -30,6 +30,7 @@ pub enum OrderStatus {
 
 /// An order as it comes in, and what has happened to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Order {
     /// The order's own id.
     pub id: String,

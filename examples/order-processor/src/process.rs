@@ -1,25 +1,26 @@
 //! The main job: every order of the input to its end.
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
-use workflow::adapter::Backend;
+use tokio::task::JoinSet;
+use workflow::adapter::{Backend, Clock, SystemClock};
 use workflow::prelude::*;
 use workflow::{Error, Shutdown};
 
 use crate::args::Args;
-use crate::courier;
 use crate::flow::{Shop, orders};
 use crate::input::{Input, Line};
 use crate::order::{Order, OrderStatus};
-use crate::progress::Progress;
-use crate::report::{Report, Step};
+use crate::progress::{Progress, say};
+use crate::report::Report;
+use crate::timing::Sample;
+use crate::{courier, stop};
 
 /// How long the engine may take to end what is in flight.
 const SHUTDOWN: Duration = Duration::from_secs(10);
@@ -32,17 +33,17 @@ const START_MAX: usize = 500;
 /// # Errors
 /// If the database or the input cannot be used.
 pub async fn main(args: &Args) -> anyhow::Result<ExitCode> {
+    let input = Input::open(args.input.as_deref())?;
     let file = args.database.display();
     let database = Sqlite::open(&args.database).await.with_context(|| format!("cannot use {file}"))?;
-    let input = Input::open(args.input.as_deref())?;
     let path = database.file().to_owned();
     let report = run(args, database, input).await?;
-    if args.json {
-        println!("{}", report.json(&path));
-    } else {
-        print!("{}", report.table(&path));
+    let text = if args.json { report.json(&path)? + "\n" } else { report.table(&path)? };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Who closed the pipe has seen enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot print the report"),
+        _ => Ok(ExitCode::from(report.exit_code())),
     }
-    Ok(ExitCode::from(report.exit_code()))
 }
 
 /// Takes every order of the input to its end, on any backend.
@@ -53,110 +54,125 @@ pub async fn run(args: &Args, backend: impl Into<Backend>, input: Input) -> anyh
     let (office, calls) = mpsc::unbounded_channel();
     let receipts = Arc::new(AtomicU64::new(0));
     let shop = Shop { courier: office.clone(), receipts: Arc::clone(&receipts) };
+    let report = Report::new(SystemClock::new().now());
     let workflow = orders(shop, args.in_flight as usize)?;
     let running = workflow.run(backend).await.context("cannot run the workflow")?;
     let courier = tokio::spawn(courier::work(running.client(), calls));
     courier::call_again(&running, &office).await?;
-    let driven = drive(args, &running, input).await;
+    let driven = drive(args, &running, input, report).await;
     courier.abort();
-    if running.shutdown(SHUTDOWN).await == Shutdown::DeadlinePassed {
-        eprintln!("not everything in flight could be ended in time; it goes on at the next start");
+    let client = running.client();
+    tokio::select! {
+        ended = running.shutdown(SHUTDOWN) => if ended == Shutdown::DeadlinePassed {
+            say("not everything in flight could be ended in time; it goes on at the next start");
+        },
+        () = stop::asked() => say("ended at once; what was in flight goes on at the next start"),
     }
-    driven
+    let (mut report, sample) = driven?;
+    report.steps = sample.measure(&client, report.began).await?;
+    Ok(report)
 }
 
-async fn drive(args: &Args, running: &Running<Order, OrderStatus>, input: Input) -> anyhow::Result<Report> {
+async fn drive(
+    args: &Args,
+    running: &Running<Order, OrderStatus>,
+    input: Input,
+    report: Report,
+) -> anyhow::Result<(Report, Sample)> {
+    let begun = Instant::now();
     let mut work = Work {
         running,
-        input: Some(input),
+        lines: input.read(),
+        all_read: false,
         in_flight: args.in_flight as usize,
-        waiting: FuturesUnordered::new(),
-        report: Report::default(),
-        progress: Progress::new(args.json),
-        seen: Vec::new(),
+        waiting: JoinSet::new(),
+        report,
+        progress: Progress::new(args.json, args.verbose > 0),
+        sample: Sample::default(),
     };
-    let begun = Instant::now();
     let worked = tokio::select! {
         worked = work.all() => worked,
-        _ = tokio::signal::ctrl_c() => {
+        () = stop::asked() => {
+            work.report.interrupted = true;
             work.progress.note("interrupted: run it again to go on");
             Ok(())
         }
     };
-    work.progress.end();
-    worked?;
-    let Work { mut report, seen, .. } = work;
+    let Work { mut report, mut progress, sample, .. } = work;
     report.took = begun.elapsed();
-    report.steps = Step::measure(running, &seen).await?;
-    Ok(report)
+    progress.end(report.at_rest(), report.orders);
+    worked.map(|()| (report, sample))
 }
 
-/// How many runs are looked at for the times of the steps.
-const MEASURED_MAX: usize = 2000;
-
-type Ended = Result<StoredRun<Order, OrderStatus>, Error>;
+type AtRest = Result<StoredRun<Order, OrderStatus>, Error>;
 
 struct Work<'a> {
     running: &'a Running<Order, OrderStatus>,
-    input: Option<Input>,
+    lines: mpsc::Receiver<anyhow::Result<Line>>,
+    all_read: bool,
     in_flight: usize,
-    waiting: FuturesUnordered<futures_util::future::BoxFuture<'a, Ended>>,
+    /// Tasks, so that they get on while orders are started: one that was not polled could hold a connection that the
+    /// start waits for.
+    waiting: JoinSet<AtRest>,
     report: Report,
     progress: Progress,
-    seen: Vec<RunId>,
+    sample: Sample,
 }
 
 impl Work<'_> {
     async fn all(&mut self) -> anyhow::Result<()> {
+        // Many orders in one transaction, as soon as there is room for so many.
+        let batch = START_MAX.min(self.in_flight);
+        let mut lines = Vec::with_capacity(batch);
         loop {
-            if self.waiting.len() + START_MAX <= self.in_flight.max(START_MAX) && self.input.is_some() {
-                self.start_some().await?;
-            }
-            match self.waiting.next().await {
-                Some(ended) => self.ended(ended?),
-                None if self.input.is_none() => return Ok(()),
-                None => {}
+            let room = self.waiting.len() + batch <= self.in_flight;
+            tokio::select! {
+                Some(at_rest) = self.waiting.join_next() => self.at_rest(at_rest??),
+                read = self.lines.recv_many(&mut lines, batch), if room && !self.all_read => {
+                    self.all_read = read == 0;
+                    self.start(lines.drain(..)).await?;
+                }
+                else => return Ok(()),
             }
         }
     }
 
-    /// Starts the next orders of the input; those that were started before go on from where they are.
-    async fn start_some(&mut self) -> anyhow::Result<()> {
-        let mut starts = Vec::new();
-        while starts.len() < START_MAX {
-            let Some(input) = &mut self.input else { break };
-            match input.next_line()? {
-                Some(Line::Order(order)) => {
+    /// Starts orders; those that were started before go on from where they are.
+    async fn start(&mut self, lines: impl Iterator<Item = anyhow::Result<Line>>) -> anyhow::Result<()> {
+        let (mut numbers, mut starts) = (Vec::new(), Vec::new());
+        for line in lines {
+            let Line { number, order } = line?;
+            match order {
+                Ok(order) => {
+                    numbers.push(number);
                     starts.push(Start::new(order.id.clone(), *order.clone()).key(order.id));
                 }
-                Some(Line::Rejected(number, reason)) => {
-                    self.report.rejected_lines += 1;
-                    self.progress.note(&format!("line {number} is no order: {reason}"));
-                }
-                None => self.input = None,
+                Err(reason) => self.reject(number, &reason),
             }
         }
         let running = self.running;
-        for started in running.trigger_all(starts).await? {
+        for (number, started) in numbers.into_iter().zip(running.trigger_all(starts).await?) {
             match started {
                 Ok(run) => {
                     self.report.orders += 1;
-                    if self.seen.len() < MEASURED_MAX {
-                        self.seen.push(run);
-                    }
-                    self.waiting.push(Box::pin(async move { running.wait_for(&run).at_rest().await }));
+                    let client = running.client();
+                    self.waiting.spawn(async move { client.wait_for(&run).at_rest().await });
                 }
-                Err(error) => {
-                    self.report.rejected_lines += 1;
-                    self.progress.note(&format!("an order could not be started: {error}"));
-                }
+                Err(error) => self.reject(number, &error.to_string()),
             }
         }
         Ok(())
     }
 
-    fn ended(&mut self, run: StoredRun<Order, OrderStatus>) {
-        self.report.count(&run);
-        self.progress.at(self.report.ended(), self.report.orders);
+    fn reject(&mut self, line: u64, reason: &str) {
+        self.report.rejected_lines += 1;
+        self.progress.note(&format!("line {line} is no order: {reason}"));
+    }
+
+    fn at_rest(&mut self, run: StoredRun<Order, OrderStatus>) {
+        if self.report.count(&run) {
+            self.sample.offer(run.id());
+        }
+        self.progress.at(self.report.at_rest(), self.report.orders);
     }
 }

@@ -1,9 +1,9 @@
 //! How far it is: a bar on a terminal, a line now and then elsewhere.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 /// How often a line is printed where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(2);
@@ -19,21 +19,26 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// A bar if standard error is a terminal, else lines; nothing if `silent`.
-    pub fn new(silent: bool) -> Self {
+    /// A bar if standard error is a terminal and no log is written there, else lines; nothing if `silent`.
+    pub fn new(silent: bool, log: bool) -> Self {
         if silent {
             return Progress::Silent;
         }
-        if !std::io::stderr().is_terminal() {
+        if log || !std::io::stderr().is_terminal() {
             return Progress::Lines(Instant::now());
         }
+        let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            // A bar that cannot be drawn is no reason to stop.
+            let _ = write!(text, "{:.0}", state.per_sec());
+        };
         let style =
-            ProgressStyle::with_template("{spinner} {pos}/{len} orders {wide_bar} {per_sec} {elapsed}")
-                .expect("the template is a constant");
+            ProgressStyle::with_template("{spinner} {pos}/{len} orders {wide_bar} {rate}/s {elapsed}")
+                .expect("the template is a constant")
+                .with_key("rate", rate);
         Progress::Bar(ProgressBar::new(0).with_style(style))
     }
 
-    /// So many orders have come to an end, of so many that have arrived.
+    /// So many orders are at their end, or paused, of so many that have arrived.
     pub fn at(&mut self, ended: u64, arrived: u64) {
         match self {
             Progress::Bar(bar) => {
@@ -41,7 +46,7 @@ impl Progress {
                 bar.set_position(ended);
             }
             Progress::Lines(last) if last.elapsed() >= LINE_EVERY => {
-                eprintln!("{ended} of {arrived} orders have come to an end");
+                Self::line(ended, arrived);
                 *last = Instant::now();
             }
             Progress::Lines(_) | Progress::Silent => {}
@@ -51,15 +56,26 @@ impl Progress {
     /// Prints a line without breaking the bar.
     pub fn note(&self, line: &str) {
         match self {
-            Progress::Bar(bar) => bar.suspend(|| eprintln!("{line}")),
-            Progress::Lines(_) | Progress::Silent => eprintln!("{line}"),
+            Progress::Bar(bar) => bar.suspend(|| say(line)),
+            Progress::Lines(_) | Progress::Silent => say(line),
         }
     }
 
     /// It is over.
-    pub fn end(&self) {
-        if let Progress::Bar(bar) = self {
-            bar.finish_and_clear();
+    pub fn end(&mut self, ended: u64, arrived: u64) {
+        match self {
+            Progress::Bar(bar) => bar.finish_and_clear(),
+            Progress::Lines(_) => Self::line(ended, arrived),
+            Progress::Silent => {}
         }
     }
+
+    fn line(ended: u64, arrived: u64) {
+        say(&format!("{ended} of {arrived} orders are at their end"));
+    }
+}
+
+/// Prints a line to standard error; one that nobody reads is no error.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
