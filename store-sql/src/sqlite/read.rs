@@ -80,8 +80,31 @@ pub(super) async fn lookup(
     Ok(runs.iter().map(|run_id| found.get(run_id).cloned().unwrap_or(Ok(None))).collect())
 }
 
+/// The live run of a foreign id, or its newest one.
+pub(super) async fn latest(
+    connection: &mut SqliteConnection,
+    workflow: &str,
+    foreign_id: &str,
+) -> Result<Found, sqlx::Error> {
+    let live = "workflow_name = ? and foreign_id = ? and live = 1";
+    let newest = "workflow_name = ? and foreign_id = ? order by created_at desc, run_id desc limit 1";
+    match one(connection, live, workflow, foreign_id).await? {
+        Ok(None) => one(connection, newest, workflow, foreign_id).await,
+        found => Ok(found),
+    }
+}
+
+/// The run that a start key made.
+pub(super) async fn started_by(
+    connection: &mut SqliteConnection,
+    workflow: &str,
+    key: &str,
+) -> Result<Found, sqlx::Error> {
+    one(connection, "workflow_name = ? and start_key = ?", workflow, key).await
+}
+
 /// One record by a condition with two values.
-pub(super) async fn one(
+async fn one(
     connection: &mut SqliteConnection,
     condition: &'static str,
     name: &str,
@@ -95,7 +118,7 @@ pub(super) async fn one(
 
 pub(super) async fn history(
     connection: &mut SqliteConnection,
-    query: &HistoryQuery,
+    query: HistoryQuery,
 ) -> Result<Result<Vec<HistoryEntry>, BackendError>, sqlx::Error> {
     let text = "select workflow_name, run_id, version, from_status, to_status, run_state, reason, actor, attempt, \
                 duration_us, at, object from workflow_history where run_id = ? and version > ? order by version limit ?";
