@@ -1,1 +1,10 @@
-//! Placeholder.
+//! What the end-to-end tests share: workflows, a store that ends the process, a look at the tables, child processes.
+
+pub mod aborting;
+pub mod audit;
+pub mod child;
+pub mod finish;
+pub mod parcels;
+pub mod patience;
+pub mod raw;
+pub mod transfers;
