@@ -15,6 +15,7 @@ use workflow_core::{
     WorkflowName,
 };
 
+use super::damaged::Damaged;
 use super::lock::EngineLock;
 use super::open::Place;
 use super::writer::Writer;
@@ -75,6 +76,21 @@ impl SqliteStore {
             Err(ended) => {
                 Err(BackendError::with_source(ErrorKind::Closed, format!("{what}: the reader ended"), ended))
             }
+        }
+    }
+
+    /// Moves rows to the dead letters; one that cannot be moved now is found again.
+    async fn set_aside(&self, damaged: Vec<Damaged>, now: Timestamp) {
+        let moved = self.0.writer.transaction("set rows aside", move |connection| {
+            Box::pin(async move {
+                for row in &damaged {
+                    row.set_aside(connection, now).await?;
+                }
+                Ok(())
+            })
+        });
+        if let Err(error) = moved.await {
+            tracing::warn!(error = %error, "rows that cannot be read could not be set aside yet");
         }
     }
 
@@ -210,10 +226,14 @@ impl Store for SqliteStore {
     async fn due(&self, workflows: &[WorkflowName], limit: usize) -> Result<DueWork, BackendError> {
         let now = self.0.clock.now();
         let names = workflows.to_vec();
-        self.read("read what is due", move |reader| {
+        let due = self.read("read what is due", move |reader| {
             Box::pin(async move { due::due(reader, &names, limit, now).await })
-        })
-        .await
+        });
+        let (work, damaged) = due.await?;
+        if !damaged.is_empty() {
+            self.set_aside(damaged, now).await;
+        }
+        Ok(work)
     }
 
     async fn retry(&self, key: &RetryKey) -> Result<Option<RetryRow>, BackendError> {
