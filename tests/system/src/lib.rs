@@ -4,6 +4,7 @@ pub mod aborting;
 pub mod audit;
 pub mod child;
 pub mod finish;
+pub mod fixture;
 pub mod parcels;
 pub mod patience;
 pub mod raw;

@@ -187,9 +187,8 @@ async fn readers_in_other_processes_watch_while_the_engine_writes() {
     const PARCELS: usize = 400;
     let place = place();
     let running = run(&place.file).await.unwrap();
-    let watchers: Vec<Worker> = (0..3)
-        .map(|_| Worker::start(WORKER, ["watch", text(&place.file), &PARCELS.to_string()]))
-        .collect();
+    let watchers: Vec<Worker> =
+        (0..3).map(|_| Worker::start(WORKER, ["watch", text(&place.file), &PARCELS.to_string()])).collect();
     let parcel = Parcel { patience_ms: Some(1), ..Parcel::default() };
     let starts = (0..PARCELS).map(|number| (format!("parcel-{number}"), parcel.clone()));
     for started in running.trigger_all(starts).await.unwrap() {
