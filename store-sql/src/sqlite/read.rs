@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Column, Row, SqliteConnection};
 use workflow_core::adapter::{
     BackendError, Callback, DeadLetter, Found, HistoryQuery, OutboxPage, RetryKey, RetryRow, SlotKey,
     StoredOutboxRow,
@@ -62,8 +62,11 @@ fn value<'r, V>(row: &'r SqliteRow, at: usize) -> Result<V, BackendError>
 where
     V: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
 {
-    let run = || row.try_get::<String, _>(0).unwrap_or_default();
-    row.try_get(at).map_err(|error| corrupt("workflow_records", format_args!("run {}: {error}", run())))
+    let context = |error| {
+        let (run, column) = (damaged::text(row, 0), row.column(at).name());
+        corrupt("workflow_records", format_args!("run {run}, column {column}: {error}"))
+    };
+    row.try_get(at).map_err(context)
 }
 
 pub(super) async fn lookup(
