@@ -162,7 +162,7 @@ async fn taken(connection: &mut SqliteConnection, record: &Record) -> Result<Out
         let query =
             sqlx::query_scalar::<_, String>(by_key).bind(record.workflow_name.as_str()).bind(key.as_str());
         if let Some(run_id) = query.fetch_optional(&mut *connection).await? {
-            return Ok(Outcome::DuplicateStartKey { run_id: parse(&run_id)? });
+            return Ok(Outcome::DuplicateStartKey { run_id: of_taken(&run_id) });
         }
     }
     if let Some(refusal) = live_run(connection, record).await? {
@@ -183,7 +183,15 @@ async fn live_run(
         .bind(record.workflow_name.as_str())
         .bind(record.foreign_id.as_str());
     let run_id = query.fetch_optional(connection).await?;
-    run_id.map(|run_id| Ok(Outcome::DuplicateActiveRun { run_id: parse(&run_id)? })).transpose()
+    Ok(run_id.map(|run_id| Outcome::DuplicateActiveRun { run_id: of_taken(&run_id) }))
+}
+
+/// The run that is in the way. One whose id cannot be read is in the way too, under the id of no run.
+fn of_taken(run_id: &str) -> RunId {
+    run_id.parse().unwrap_or_else(|error| {
+        tracing::error!(run_id, error = %error, "table workflow_records has a run whose id is no UUID");
+        RunId::from_uuid(uuid::Uuid::nil())
+    })
 }
 
 async fn update(

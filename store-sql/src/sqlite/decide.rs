@@ -7,6 +7,7 @@ use workflow_core::adapter::{Change, Effect, Expect, Outcome};
 use workflow_core::{Epoch, RunId, Version};
 
 use super::bulk::Bulk;
+use super::damaged;
 
 const EPOCHS: Bulk =
     Bulk { before: "select role, epoch from workflow_roles where role in", columns: 1, after: "" };
@@ -64,7 +65,8 @@ async fn fences(connection: &mut SqliteConnection, changes: &mut [Decided]) -> R
     let rows = EPOCHS.fetch(connection, &roles, |query, role| query.bind(role.as_str())).await?;
     let mut epochs: HashMap<String, i64> = HashMap::with_capacity(rows.len());
     for row in rows {
-        epochs.insert(row.try_get(0)?, row.try_get(1)?);
+        // An epoch that cannot be read may be anyone's: nobody stores under that role until it is mended.
+        epochs.insert(row.try_get(0)?, row.try_get(1).unwrap_or(i64::MAX));
     }
     for each in changes {
         let Some(fence) = &each.change.fence else { continue };
@@ -101,8 +103,7 @@ pub(super) async fn versions(
     let rows = VERSIONS.fetch(connection, runs, |query, run_id| query.bind(run_id.to_string())).await?;
     let mut versions = HashMap::with_capacity(rows.len());
     for row in rows {
-        let (run_id, version): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
-        if let (Ok(run_id), Some(version)) = (run_id.parse(), Version::new(version.unsigned_abs())) {
+        if let (Some(run_id), Some(version)) = (damaged::run_id(&row, 0), damaged::version(&row, 1)) {
             versions.insert(run_id, version);
         }
     }

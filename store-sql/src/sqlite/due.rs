@@ -5,34 +5,45 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use workflow_core::adapter::{DueTimer, DueWork, TimerKey, TimerRow};
-use workflow_core::{ForeignId, RunId, StatusCode, TimerName, Timestamp, Version, WorkflowName};
+use workflow_core::{ForeignId, RunId, StatusCode, TimerName, Timestamp, WorkflowName};
 
+use super::damaged::{self, Damaged, Table};
 use super::read::{lookup, retry_row};
 
+/// What is due, and the rows that cannot be read, which are to be set aside.
 pub(super) async fn due(
     connection: &mut SqliteConnection,
     workflows: &[WorkflowName],
     limit: usize,
     now: Timestamp,
-) -> Result<DueWork, sqlx::Error> {
-    let mut work = DueWork::default();
+) -> Result<(DueWork, Vec<Damaged>), sqlx::Error> {
+    let (mut work, mut damaged) = (DueWork::default(), Vec::new());
     let timers = "select run_id, entered, name, workflow_name, foreign_id, status, expire_at, created_at from \
                   workflow_timeouts where state = 0 and workflow_name in (";
     let rows = page(connection, timers, "expire_at", workflows, limit).await?;
-    let (rows, next_timer) = split(rows, limit, now, "expire_at")?;
-    let timers: Vec<TimerRow> = rows.iter().filter_map(timer).collect();
+    let (rows, next_timer) = split(rows, limit, now, 6);
+    let mut timers: Vec<TimerRow> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        match timer(row) {
+            Ok(timer) => timers.push(timer),
+            Err(why) => damaged.push(Damaged::new(Table::Timeouts, row, [3, 2], &why.to_string())),
+        }
+    }
     let runs: Vec<RunId> = timers.iter().map(|timer| timer.key.run_id).collect();
     let records = lookup(connection, &runs).await?;
     work.timers = timers.into_iter().zip(records).map(|(timer, record)| DueTimer { timer, record }).collect();
-    let retries = "select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where due_at \
-                   is not null and workflow_name in (";
+    let retries = "select run_id, version, process, attempt, due_at, last_error, event, workflow_name from \
+                   workflow_retries where due_at is not null and workflow_name in (";
     let rows = page(connection, retries, "due_at", workflows, limit).await?;
-    let (rows, next_retry) = split(rows, limit, now, "due_at")?;
+    let (rows, next_retry) = split(rows, limit, now, 4);
     for row in &rows {
-        work.retries.extend(retry_row(row)?);
+        match retry_row(row) {
+            Ok(retry) => work.retries.push(retry),
+            Err(why) => damaged.push(Damaged::new(Table::Retries, row, [7, 6], &why)),
+        }
     }
     work.next_in = next_timer.into_iter().chain(next_retry).min();
-    Ok(work)
+    Ok((work, damaged))
 }
 
 /// The first rows by their due time, and one more.
@@ -53,43 +64,35 @@ async fn page(
     text.build().fetch_all(connection).await
 }
 
-/// Those that are due, and how long until the next one.
+/// Those that are due, and how long until the next one. A row whose due time is none is due.
 fn split(
     mut rows: Vec<SqliteRow>,
     limit: usize,
     now: Timestamp,
-    due: &str,
-) -> Result<(Vec<SqliteRow>, Option<Duration>), sqlx::Error> {
-    let mut count = 0;
-    while count < rows.len().min(limit) && rows[count].try_get::<i64, _>(due)? <= now.as_millis() {
-        count += 1;
-    }
-    let next = match rows.get(count) {
-        Some(row) => Some(Timestamp::from_millis(row.try_get(due)?).since(now)),
-        None => None,
-    };
+    due_at: usize,
+) -> (Vec<SqliteRow>, Option<Duration>) {
+    let due_of = |row: &SqliteRow| Timestamp::from_millis(row.try_get(due_at).unwrap_or(0));
+    let count = rows.iter().take(limit).take_while(|row| due_of(row) <= now).count();
+    let next = rows.get(count).map(|row| due_of(row).since(now));
     rows.truncate(count);
-    Ok((rows, next))
+    (rows, next)
 }
 
-/// A timer; `None` if it cannot be read, which is logged.
-fn timer(row: &SqliteRow) -> Option<TimerRow> {
-    let read = || -> Result<TimerRow, Box<dyn std::error::Error>> {
-        let name: String = row.try_get(2)?;
-        let workflow_name: String = row.try_get(3)?;
-        let foreign_id: String = row.try_get(4)?;
-        Ok(TimerRow {
-            key: TimerKey {
-                run_id: row.try_get::<&str, _>(0)?.parse()?,
-                entered: Version::new(row.try_get::<i64, _>(1)?.unsigned_abs()).ok_or("version 0")?,
-                name: TimerName::new(name)?,
-            },
-            workflow_name: WorkflowName::new(workflow_name)?,
-            foreign_id: ForeignId::new(foreign_id)?,
-            status: StatusCode::new(row.try_get(5)?)?,
-            expire_at: Timestamp::from_millis(row.try_get(6)?),
-            created_at: Timestamp::from_millis(row.try_get(7)?),
-        })
-    };
-    read().map_err(|error| tracing::error!(error = %error, "a row of workflow_timeouts cannot be read")).ok()
+/// A timer, or why it cannot be read.
+fn timer(row: &SqliteRow) -> Result<TimerRow, Box<dyn std::error::Error>> {
+    let name: String = row.try_get(2)?;
+    let workflow_name: String = row.try_get(3)?;
+    let foreign_id: String = row.try_get(4)?;
+    Ok(TimerRow {
+        key: TimerKey {
+            run_id: damaged::run_id(row, 0).ok_or("column run_id is no run's id")?,
+            entered: damaged::version(row, 1).ok_or("column entered is no version")?,
+            name: TimerName::new(name)?,
+        },
+        workflow_name: WorkflowName::new(workflow_name)?,
+        foreign_id: ForeignId::new(foreign_id)?,
+        status: StatusCode::new(row.try_get(5)?)?,
+        expire_at: Timestamp::from_millis(row.try_get(6)?),
+        created_at: Timestamp::from_millis(damaged::number(row, 7)),
+    })
 }

@@ -65,8 +65,12 @@ const PUT_DEAD_LETTER: Bulk = Bulk {
     after: "where column1 is not null on conflict do nothing",
 };
 
+/// A row whose id is no text is named as `quote` writes it; ids that are text are found by the index.
 const DELETE_OUTBOX: Bulk =
     Bulk { before: "delete from workflow_outbox where id in ", columns: 1, after: "" };
+
+const DELETE_DAMAGED_OUTBOX: Bulk =
+    Bulk { before: "delete from workflow_outbox where id >= x'' and quote(id) in", columns: 1, after: "" };
 
 const TAKE_SLOT: Bulk = Bulk {
     before: "insert into workflow_slots (workflow_name, foreign_id, spec, slot) select * from",
@@ -172,6 +176,7 @@ impl<'a> Effects<'a> {
             .run(connection, &self.dead_letters, |q, letter| bind_dead_letter(q, letter, now))
             .await?;
         DELETE_OUTBOX.run(connection, &self.delete_outbox, |q, id| q.bind(*id)).await?;
+        DELETE_DAMAGED_OUTBOX.run(connection, &self.delete_outbox, |q, id| q.bind(*id)).await?;
         TAKE_SLOT.run(connection, &self.take_slots, |q, key| bind_slot(q, key)).await?;
         FORGET_SLOTS.run(connection, &self.forget_slots, |q, key| bind_slot(q, key)).await?;
         let put = &self.put_callbacks;

@@ -32,6 +32,9 @@ pub(super) fn wrap(what: &str, file: &Path, error: sqlx::Error) -> BackendError 
         ),
         Some(code::NOTADB) => (ErrorKind::Permanent, "the file is not a database: name another one"),
         Some(code::CORRUPT) => (ErrorKind::Corrupt, "the database is damaged: restore it from a backup"),
+        None if is_garbage(&error) => {
+            (ErrorKind::Corrupt, "a stored value is not what its column should hold")
+        }
         None if is_lost(&error) => (ErrorKind::Transient, "the connection was lost"),
         _ => (ErrorKind::Permanent, "the statement failed"),
     };
@@ -49,6 +52,11 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
         error,
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::PoolClosed | sqlx::Error::PoolTimedOut
     )
+}
+
+/// Whether a row holds something that its column should not.
+fn is_garbage(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
 }
 
 /// A value in a row that cannot be what it is.

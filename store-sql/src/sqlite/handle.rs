@@ -165,6 +165,7 @@ impl SqliteOptions {
         let place = Arc::new(Place::new(file, self.synchronous, self.create));
         let mut connection = place.writer().await?;
         schema::migrate(&mut connection, &place).await?;
+        place.remember();
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .acquire_timeout(READER_WAIT)

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
-use workflow_core::Timestamp;
 use workflow_core::adapter::{Cursor, ListPage, ListQuery, Page};
+use workflow_core::{RunId, Timestamp};
 
+use super::damaged;
 use super::read::{RECORD, record};
+
+/// Before the newest run that there can be.
+const NEWEST: Cursor =
+    Cursor { created_at: Timestamp::from_millis(i64::MAX), run_id: RunId::from_uuid(uuid::Uuid::max()) };
 
 pub(super) async fn list(
     connection: &mut SqliteConnection,
@@ -37,11 +43,18 @@ pub(super) async fn list(
             Err(error) => page.unreadable.push(error),
         }
     }
-    if let Some(last) = rows.last().filter(|_| more) {
-        let run_id = super::commit::parse(last.try_get(0)?)?;
-        page.next = Some(Cursor { created_at: Timestamp::from_millis(last.try_get(6)?), run_id });
+    if more {
+        // What is no instant sorts after all instants: at the head of a list from the newest on.
+        let head = query.newest_first && matches!(query.page, Page::Offset(_));
+        page.next = rows.iter().rev().find_map(cursor).or_else(|| head.then_some(NEWEST));
     }
     Ok(page)
+}
+
+/// Where a page can go on; `None` if the row's place in the order cannot be read.
+fn cursor(row: &SqliteRow) -> Option<Cursor> {
+    let created_at = Timestamp::from_millis(row.try_get(6).ok()?);
+    damaged::run_id(row, 0).map(|run_id| Cursor { created_at, run_id })
 }
 
 fn filters(text: &mut QueryBuilder<Sqlite>, query: &ListQuery) {

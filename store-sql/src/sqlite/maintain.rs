@@ -10,6 +10,7 @@ use workflow_core::{Epoch, Record, RunId, RunState, Timestamp};
 
 use super::bulk::Bulk;
 use super::commit::as_i64;
+use super::damaged;
 use super::read::{RECORD, record};
 
 const UNSENT: Bulk =
@@ -80,13 +81,12 @@ pub(super) async fn driverless(
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(&mut *connection)
         .await?;
-    let next = match rows.last().filter(|_| rows.len() == limit) {
-        Some(row) => Some(Cursor {
-            created_at: Timestamp::from_millis(row.try_get(6)?),
-            run_id: super::commit::parse(row.try_get(0)?)?,
-        }),
-        None => None,
+    // The slice goes on from the last run whose id can be read.
+    let cursor = |row: &SqliteRow| {
+        let created_at = Timestamp::from_millis(damaged::number(row, 6));
+        damaged::run_id(row, 0).map(|run_id| Cursor { created_at, run_id })
     };
+    let next = rows.iter().rev().find_map(cursor).filter(|_| rows.len() == limit);
     let old = rows.iter().filter_map(|row| record(row).ok()).filter(|record| record.updated_at < before);
     let old: Vec<Record> = old.collect();
     let driven = driven(connection, &old).await?;
@@ -131,7 +131,7 @@ pub(super) async fn purge(
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(&mut *connection)
         .await?;
-    let runs: Vec<RunId> = run_ids(&rows)?.into_iter().collect();
+    let runs: Vec<RunId> = rows.iter().filter_map(|row| damaged::run_id(row, 0)).collect();
     for statement in &FORGET {
         statement.run(connection, &runs, |query, run_id| query.bind(run_id.to_string())).await?;
     }

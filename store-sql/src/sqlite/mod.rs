@@ -7,6 +7,7 @@
 mod attach;
 mod bulk;
 mod commit;
+mod damaged;
 mod decide;
 mod due;
 mod effects;

@@ -1,6 +1,7 @@
 //! Connections to a file.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
@@ -21,17 +22,35 @@ const WRITER_CACHE_KIB: u32 = 64 * 1024;
 /// After how many pages of log SQLite copies them into the file.
 const CHECKPOINT_PAGES: u32 = 4000;
 
+/// What tells files apart that have one name after the other.
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity_of(file: &Path) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    let found = std::fs::metadata(file).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity_of(_: &Path) -> Option<Identity> {
+    // Such systems do not let an open file be deleted.
+    None
+}
+
 /// Where a database is and how it is written.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     file: PathBuf,
+    /// Which file it was when it was opened first.
+    identity: OnceLock<Identity>,
     synchronous: SqliteSynchronous,
     create: bool,
 }
 
 impl Place {
     pub(super) fn new(file: PathBuf, synchronous: SqliteSynchronous, create: bool) -> Self {
-        Self { file, synchronous, create }
+        Self { file, identity: OnceLock::new(), synchronous, create }
     }
 
     pub(super) fn file(&self) -> &Path {
@@ -50,6 +69,26 @@ impl Place {
             .foreign_keys(false)
     }
 
+    /// Notes which file is there, once the tables are.
+    pub(super) fn remember(&self) {
+        if let Some(identity) = identity_of(&self.file) {
+            // The first one is it.
+            let _ = self.identity.set(identity);
+        }
+    }
+
+    /// Refuses to go on with a file that has been deleted or replaced: SQLite would write into what nobody finds again.
+    pub(super) fn is_still_there(&self) -> Result<(), BackendError> {
+        if self.identity.get().is_none_or(|opened| identity_of(&self.file).as_ref() == Some(opened)) {
+            return Ok(());
+        }
+        let context = format!(
+            "{} was deleted or replaced while it was open: put it back, or stop this program",
+            self.file.display()
+        );
+        Err(BackendError::new(ErrorKind::Permanent, context))
+    }
+
     /// How readers connect; the file is there already.
     pub(super) fn reader(&self) -> SqliteConnectOptions {
         self.options().read_only(true)
@@ -58,9 +97,10 @@ impl Place {
     /// The one connection that writes.
     pub(super) async fn writer(&self) -> Result<SqliteConnection, BackendError> {
         self.check()?;
+        self.is_still_there()?;
         let options = self
             .options()
-            .create_if_missing(self.create)
+            .create_if_missing(self.create && self.identity.get().is_none())
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(self.synchronous)
             .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Column, Row, SqliteConnection};
 use workflow_core::adapter::{
     BackendError, Callback, DeadLetter, Found, HistoryQuery, OutboxPage, RetryKey, RetryRow, SlotKey,
     StoredOutboxRow,
@@ -17,6 +17,7 @@ use workflow_core::{
 
 use super::bulk::Bulk;
 use super::commit::as_i64;
+use super::damaged;
 use super::error::corrupt;
 use crate::record_row::RecordRow;
 
@@ -61,8 +62,11 @@ fn value<'r, V>(row: &'r SqliteRow, at: usize) -> Result<V, BackendError>
 where
     V: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
 {
-    let run = || row.try_get::<String, _>(0).unwrap_or_default();
-    row.try_get(at).map_err(|error| corrupt("workflow_records", format_args!("run {}: {error}", run())))
+    let context = |error| {
+        let (run, column) = (damaged::text(row, 0), row.column(at).name());
+        corrupt("workflow_records", format_args!("run {run}, column {column}: {error}"))
+    };
+    row.try_get(at).map_err(context)
 }
 
 pub(super) async fn lookup(
@@ -80,8 +84,31 @@ pub(super) async fn lookup(
     Ok(runs.iter().map(|run_id| found.get(run_id).cloned().unwrap_or(Ok(None))).collect())
 }
 
+/// The live run of a foreign id, or its newest one.
+pub(super) async fn latest(
+    connection: &mut SqliteConnection,
+    workflow: &str,
+    foreign_id: &str,
+) -> Result<Found, sqlx::Error> {
+    let live = "workflow_name = ? and foreign_id = ? and live = 1";
+    let newest = "workflow_name = ? and foreign_id = ? order by created_at desc, run_id desc limit 1";
+    match one(connection, live, workflow, foreign_id).await? {
+        Ok(None) => one(connection, newest, workflow, foreign_id).await,
+        found => Ok(found),
+    }
+}
+
+/// The run that a start key made.
+pub(super) async fn started_by(
+    connection: &mut SqliteConnection,
+    workflow: &str,
+    key: &str,
+) -> Result<Found, sqlx::Error> {
+    one(connection, "workflow_name = ? and start_key = ?", workflow, key).await
+}
+
 /// One record by a condition with two values.
-pub(super) async fn one(
+async fn one(
     connection: &mut SqliteConnection,
     condition: &'static str,
     name: &str,
@@ -95,7 +122,7 @@ pub(super) async fn one(
 
 pub(super) async fn history(
     connection: &mut SqliteConnection,
-    query: &HistoryQuery,
+    query: HistoryQuery,
 ) -> Result<Result<Vec<HistoryEntry>, BackendError>, sqlx::Error> {
     let text = "select workflow_name, run_id, version, from_status, to_status, run_state, reason, actor, attempt, \
                 duration_us, at, object from workflow_history where run_id = ? and version > ? order by version limit ?";
@@ -166,30 +193,36 @@ pub(super) async fn outbox(
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(connection)
         .await?;
-    let more = rows.len() == limit;
-    Ok(OutboxPage { rows: rows.iter().map(outbox_row).collect::<Result<_, _>>()?, more })
+    // An id that is no text comes after all that are, and cannot be gone on from; such rows are set aside first.
+    let more = rows.len() == limit && rows.last().is_some_and(|row| row.try_get::<&str, _>(0).is_ok());
+    Ok(OutboxPage { rows: rows.iter().map(outbox_row).collect(), more })
 }
 
-fn outbox_row(row: &SqliteRow) -> Result<StoredOutboxRow, sqlx::Error> {
-    let id: String = row.try_get(0)?;
-    let data = row.try_get::<Option<Vec<u8>>, _>(2);
-    let event = match (id.parse::<EventId>(), data) {
-        (_, Err(error)) => Err((error.to_string().into(), Bytes::new())),
+/// An outbox row. The event's own workflow is believed over the column's.
+fn outbox_row(row: &SqliteRow) -> StoredOutboxRow {
+    let id = row.try_get::<String, _>(0);
+    let event = match (&id, row.try_get::<Option<Vec<u8>>, _>(2)) {
+        (_, Err(error)) => Err((error.to_string().into(), Bytes::from(damaged::bytes(row, 2)))),
         (_, Ok(None)) => Err(("column data is NULL".into(), Bytes::new())),
-        (Err(_), Ok(Some(data))) => {
-            Err((format!("the id {id:?} is not `outbox-id-` and a UUID").into(), Bytes::from(data)))
-        }
-        (Ok(id), Ok(Some(data))) => match decode_outbox(&data) {
-            Ok(event) => Ok((id, Arc::new(event))),
-            Err(error) => Err((why(&error).into(), Bytes::from(data))),
+        (Err(error), Ok(Some(data))) => Err((error.to_string().into(), Bytes::from(data))),
+        (Ok(id), Ok(Some(data))) => match (id.parse::<EventId>(), decode_outbox(&data)) {
+            (Ok(id), Ok(event)) => Ok((id, Arc::new(event))),
+            (Err(_), _) => {
+                Err((format!("the id {id:?} is not `outbox-id-` and a UUID").into(), Bytes::from(data)))
+            }
+            (_, Err(error)) => Err((why(&error).into(), Bytes::from(data))),
         },
     };
-    Ok(StoredOutboxRow {
-        id: id.into(),
+    let workflow_name = match &event {
+        Ok((_, event)) => event.workflow_name.as_str().into(),
+        Err(_) => damaged::text(row, 1).into(),
+    };
+    StoredOutboxRow {
+        id: id.unwrap_or_else(|_| damaged::quoted(row, 0)).into(),
         event,
-        workflow_name: row.try_get::<String, _>(1)?.into(),
-        created_at: Timestamp::from_millis(row.try_get(3)?),
-    })
+        workflow_name,
+        created_at: Timestamp::from_millis(damaged::number(row, 3)),
+    }
 }
 
 /// An error with its cause, on one line.
@@ -207,29 +240,24 @@ pub(super) async fn retry(
         .bind(key.run_id.to_string())
         .bind(as_i64(key.version.get()))
         .bind(key.process.as_str());
-    Ok(query.fetch_optional(connection).await?.as_ref().map(retry_row).transpose()?.flatten())
+    // A row whose event cannot be read is as good as not there.
+    Ok(query.fetch_optional(connection).await?.and_then(|row| retry_row(&row).ok()))
 }
 
-/// A retry row; `None` if its event cannot be read any more, so that it is as good as not there.
-pub(super) fn retry_row(row: &SqliteRow) -> Result<Option<RetryRow>, sqlx::Error> {
-    let (run_id, version): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
-    let process: String = row.try_get(2)?;
-    let (attempt, due): (i64, Option<i64>) = (row.try_get(3)?, row.try_get(4)?);
-    let (last_error, event): (String, Vec<u8>) = (row.try_get(5)?, row.try_get(6)?);
-    let (Ok(run_id), Some(version)) = (run_id.parse(), Version::new(version.unsigned_abs())) else {
-        return Ok(None);
-    };
-    let (Ok(process), Ok(event)) = (workflow_core::ProcessName::new(process), decode_outbox(&event)) else {
-        tracing::error!(run_id = %run_id, "a retry row cannot be read");
-        return Ok(None);
-    };
-    Ok(Some(RetryRow {
+/// A retry row, or why it cannot be read.
+pub(super) fn retry_row(row: &SqliteRow) -> Result<RetryRow, String> {
+    let run_id = damaged::run_id(row, 0).ok_or("column run_id is no run's id")?;
+    let version = damaged::version(row, 1).ok_or("column version is no version")?;
+    let process: String = row.try_get(2).map_err(|error| error.to_string())?;
+    let process = workflow_core::ProcessName::new(process).map_err(|error| error.to_string())?;
+    let event: Vec<u8> = row.try_get(6).map_err(|error| error.to_string())?;
+    Ok(RetryRow {
         key: RetryKey { run_id, version, process },
-        attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
-        due: due.map(Timestamp::from_millis),
-        last_error: last_error.into(),
-        event: Arc::new(event),
-    }))
+        attempt: u32::try_from(damaged::number(row, 3).max(0)).unwrap_or(u32::MAX),
+        due: row.try_get::<Option<i64>, _>(4).unwrap_or(Some(0)).map(Timestamp::from_millis),
+        last_error: damaged::text(row, 5).into(),
+        event: Arc::new(decode_outbox(&event).map_err(|error| why(&error))?),
+    })
 }
 
 pub(super) async fn inbox(
@@ -254,7 +282,8 @@ pub(super) async fn last_slot(
     connection: &mut SqliteConnection,
     key: &SlotKey,
 ) -> Result<Option<Timestamp>, sqlx::Error> {
-    let text = "select max(slot) from workflow_slots where workflow_name = ? and foreign_id = ? and spec = ?";
+    let text = "select max(slot) from workflow_slots where workflow_name = ? and foreign_id = ? and spec = ? \
+                and typeof(slot) = 'integer'";
     let query = sqlx::query_scalar::<_, Option<i64>>(text);
     let query = query.bind(key.workflow_name.as_str()).bind(key.foreign_id.as_str()).bind(&*key.spec);
     Ok(query.fetch_one(connection).await?.map(Timestamp::from_millis))
@@ -267,18 +296,19 @@ pub(super) async fn dead_letters(
     let text = "select id, workflow_name, run_id, version, process, reason, data, created_at from workflow_dead_letters \
                 order by created_at, id limit ?";
     let rows = sqlx::query(text).bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(connection).await?;
-    let letter = |row: &SqliteRow| -> Result<DeadLetter, sqlx::Error> {
-        let (run_id, version): (Option<String>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
-        Ok(DeadLetter {
-            id: row.try_get::<String, _>(0)?.into(),
-            workflow_name: row.try_get::<String, _>(1)?.into(),
-            run_id: run_id.and_then(|run_id| run_id.parse().ok()),
-            version: version.and_then(|version| Version::new(version.unsigned_abs())),
-            process: row.try_get::<String, _>(4)?.into(),
-            reason: row.try_get::<String, _>(5)?.into(),
-            data: Bytes::from(row.try_get::<Vec<u8>, _>(6)?),
-            created_at: Timestamp::from_millis(row.try_get(7)?),
-        })
-    };
-    rows.iter().map(letter).collect()
+    Ok(rows.iter().map(dead_letter).collect())
+}
+
+/// A dead letter, whatever became of it: it is for people to read.
+fn dead_letter(row: &SqliteRow) -> DeadLetter {
+    DeadLetter {
+        id: damaged::text(row, 0).into(),
+        workflow_name: damaged::text(row, 1).into(),
+        run_id: damaged::run_id(row, 2),
+        version: damaged::version(row, 3),
+        process: damaged::text(row, 4).into(),
+        reason: damaged::text(row, 5).into(),
+        data: Bytes::from(damaged::bytes(row, 6)),
+        created_at: Timestamp::from_millis(damaged::number(row, 7)),
+    }
 }

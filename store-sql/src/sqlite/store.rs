@@ -4,18 +4,18 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::SqlitePool;
-use sqlx::pool::PoolConnection;
+use sqlx::{SqliteConnection, SqlitePool};
 use workflow_core::adapter::{
-    BackendError, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork, Effect, EpochClaim,
-    ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow, SlotKey,
-    Store, StoreLimits, Waking,
+    BackendError, BoxFuture, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork, Effect,
+    EpochClaim, ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow,
+    SlotKey, Store, StoreLimits, Waking,
 };
 use workflow_core::{
     Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode, Timestamp,
     WorkflowName,
 };
 
+use super::damaged::Damaged;
 use super::lock::EngineLock;
 use super::open::Place;
 use super::writer::Writer;
@@ -62,22 +62,41 @@ impl SqliteStore {
         self.0.writer.place()
     }
 
-    async fn reader(&self, what: &str) -> Result<PoolConnection<sqlx::Sqlite>, BackendError> {
-        self.0.readers.acquire().await.map_err(|error| self.place().wrap(what, error))
+    /// Has a query answered by a reader, in a task of its own: a caller that does not poll for a while, as one of many
+    /// futures that one task drives, must not keep a connection from the engine.
+    async fn read<V, Q>(&self, what: &'static str, query: Q) -> Result<V, BackendError>
+    where
+        V: Send + 'static,
+        Q: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<V, sqlx::Error>> + Send + 'static,
+    {
+        let readers = self.0.readers.clone();
+        let read = tokio::spawn(async move { query(&mut *readers.acquire().await?).await });
+        match read.await {
+            Ok(answer) => answer.map_err(|error| self.place().wrap(what, error)),
+            Err(ended) => {
+                Err(BackendError::with_source(ErrorKind::Closed, format!("{what}: the reader ended"), ended))
+            }
+        }
+    }
+
+    /// Moves rows to the dead letters; one that cannot be moved now is found again.
+    async fn set_aside(&self, damaged: Vec<Damaged>, now: Timestamp) {
+        let moved = self.0.writer.transaction("set rows aside", move |connection| {
+            Box::pin(async move {
+                for row in &damaged {
+                    row.set_aside(connection, now).await?;
+                }
+                Ok(())
+            })
+        });
+        if let Err(error) = moved.await {
+            tracing::warn!(error = %error, "rows that cannot be read could not be set aside yet");
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<EngineLock>> {
         self.0.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Runs a query on a reader and says what it was for if it fails.
-macro_rules! read {
-    ($store:ident, $what:literal, |$connection:ident| $query:expr) => {{
-        let mut reader = $store.reader($what).await?;
-        let $connection = &mut *reader;
-        $query.await.map_err(|error| $store.place().wrap($what, error))
-    }};
 }
 
 impl Store for SqliteStore {
@@ -154,7 +173,9 @@ impl Store for SqliteStore {
     }
 
     async fn lookup(&self, run_ids: &[RunId]) -> Result<Vec<Found>, BackendError> {
-        read!(self, "look runs up", |connection| read::lookup(connection, run_ids))
+        let run_ids = run_ids.to_vec();
+        self.read("look runs up", move |reader| Box::pin(async move { read::lookup(reader, &run_ids).await }))
+            .await
     }
 
     async fn latest(
@@ -162,15 +183,11 @@ impl Store for SqliteStore {
         workflow_name: &WorkflowName,
         foreign_id: &ForeignId,
     ) -> Result<Option<Arc<Record>>, BackendError> {
-        let (name, key) = (workflow_name.as_str(), foreign_id.as_str());
-        let live = "workflow_name = ? and foreign_id = ? and live = 1";
-        let newest = "workflow_name = ? and foreign_id = ? order by created_at desc, run_id desc limit 1";
-        let found =
-            read!(self, "look a foreign id up", |connection| read::one(connection, live, name, key))??;
-        if found.is_some() {
-            return Ok(found);
-        }
-        read!(self, "look a foreign id up", |connection| read::one(connection, newest, name, key))?
+        let (name, key) = (workflow_name.clone(), foreign_id.clone());
+        let found = self.read("look a foreign id up", move |reader| {
+            Box::pin(async move { read::latest(reader, name.as_str(), key.as_str()).await })
+        });
+        found.await?
     }
 
     async fn started_by(
@@ -178,47 +195,67 @@ impl Store for SqliteStore {
         workflow_name: &WorkflowName,
         key: &StartKey,
     ) -> Result<Option<Arc<Record>>, BackendError> {
-        let by_key = "workflow_name = ? and start_key = ?";
-        let (name, key) = (workflow_name.as_str(), key.as_str());
-        read!(self, "look a start key up", |connection| read::one(connection, by_key, name, key))?
+        let (name, key) = (workflow_name.clone(), key.clone());
+        let found = self.read("look a start key up", move |reader| {
+            Box::pin(async move { read::started_by(reader, name.as_str(), key.as_str()).await })
+        });
+        found.await?
     }
 
     async fn list(&self, query: &ListQuery) -> Result<ListPage, BackendError> {
-        read!(self, "list runs", |connection| list::list(connection, query))
+        let query = query.clone();
+        self.read("list runs", move |reader| Box::pin(async move { list::list(reader, &query).await })).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, BackendError> {
-        read!(self, "read a history", |connection| read::history(connection, query))?
+        let query = *query;
+        self.read("read a history", move |reader| Box::pin(read::history(reader, query))).await?
     }
 
     async fn entered(&self, runs: &[(RunId, StatusCode)]) -> Result<Vec<bool>, BackendError> {
-        read!(self, "read histories", |connection| read::entered(connection, runs))
+        let runs = runs.to_vec();
+        self.read("read histories", move |reader| Box::pin(async move { read::entered(reader, &runs).await }))
+            .await
     }
 
     async fn outbox(&self, after: Option<&str>, limit: usize) -> Result<OutboxPage, BackendError> {
         let after = after.map(str::to_owned);
-        read!(self, "read the outbox", |connection| read::outbox(connection, after, limit))
+        self.read("read the outbox", move |reader| Box::pin(read::outbox(reader, after, limit))).await
     }
 
     async fn due(&self, workflows: &[WorkflowName], limit: usize) -> Result<DueWork, BackendError> {
         let now = self.0.clock.now();
-        read!(self, "read what is due", |connection| due::due(connection, workflows, limit, now))
+        let names = workflows.to_vec();
+        let due = self.read("read what is due", move |reader| {
+            Box::pin(async move { due::due(reader, &names, limit, now).await })
+        });
+        let (work, damaged) = due.await?;
+        if !damaged.is_empty() {
+            self.set_aside(damaged, now).await;
+        }
+        Ok(work)
     }
 
     async fn retry(&self, key: &RetryKey) -> Result<Option<RetryRow>, BackendError> {
-        read!(self, "read a retry row", |connection| read::retry(connection, key))
+        let key = key.clone();
+        self.read("read a retry row", move |reader| Box::pin(async move { read::retry(reader, &key).await }))
+            .await
     }
 
     async fn inbox(&self, run_id: RunId, status: StatusCode) -> Result<Vec<Callback>, BackendError> {
-        read!(self, "read the inbox", |connection| read::inbox(connection, run_id, status))
+        self.read("read the inbox", move |reader| Box::pin(read::inbox(reader, run_id, status))).await
     }
 
     async fn last_slot(&self, schedule: &SlotKey) -> Result<Option<Timestamp>, BackendError> {
-        read!(self, "read a schedule's slots", |connection| read::last_slot(connection, schedule))
+        let key = schedule.clone();
+        self.read("read a schedule's slots", move |reader| {
+            Box::pin(async move { read::last_slot(reader, &key).await })
+        })
+        .await
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BackendError> {
-        read!(self, "read dead letters", |connection| read::dead_letters(connection, limit))
+        self.read("read dead letters", move |reader| Box::pin(read::dead_letters(reader, limit))).await
     }
 
     async fn register(&self, role: &RoleName, claim: EpochClaim) -> Result<Option<Epoch>, BackendError> {
@@ -239,10 +276,11 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<DriverlessSlice, BackendError> {
         let before = self.0.clock.now().before(untouched_for);
-        let name = workflow_name.as_str();
-        read!(self, "look for runs that nothing drives", |connection| maintain::driverless(
-            connection, name, before, after, limit
-        ))
+        let name = workflow_name.clone();
+        self.read("look for runs that nothing drives", move |reader| {
+            Box::pin(async move { maintain::driverless(reader, name.as_str(), before, after, limit).await })
+        })
+        .await
     }
 
     async fn purge(

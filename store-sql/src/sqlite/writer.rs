@@ -142,6 +142,10 @@ async fn execute(connection: &mut SqliteConnection, statement: &'static str) -> 
 /// Does one job after the other until nobody can hand one in any more.
 async fn drive(mut connection: Option<SqliteConnection>, mut queue: mpsc::Receiver<Job>, place: Arc<Place>) {
     while let Some(job) = queue.recv().await {
+        if let Err(error) = place.is_still_there() {
+            job(Err(error)).await;
+            continue;
+        }
         let mut present = match connection.take() {
             Some(present) => present,
             None => match place.writer().await {
