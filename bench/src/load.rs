@@ -107,8 +107,8 @@ impl Engine {
         Ok(Self { running: workflow.run(backend).await?, ends, started: 0, keys })
     }
 
-    /// Takes so many runs from their start to their end; gives how many finished in a second.
-    pub(crate) async fn drive(&mut self, runs: u64) -> anyhow::Result<f64> {
+    /// Takes so many runs from their start to their end; tells how long it took.
+    pub(crate) async fn drive(&mut self, runs: u64) -> anyhow::Result<Duration> {
         let (first, begun) = (self.started, Instant::now());
         let mut triggers = JoinSet::new();
         let mut ended = 0;
@@ -132,11 +132,15 @@ impl Engine {
         while completed(self.running.metrics()) < end {
             tokio::time::sleep(Duration::from_micros(500)).await;
         }
-        Ok(runs as f64 / begun.elapsed().as_secs_f64())
+        Ok(begun.elapsed())
     }
 
-    pub(crate) async fn stop(self) {
+    /// Ends it; nothing of the load may have gone wrong.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        let letters = self.running.dead_letters(1).await?;
+        ensure!(letters.is_empty(), "an event was set aside: {letters:?}");
         self.running.shutdown(Duration::from_secs(30)).await;
+        Ok(())
     }
 }
 
@@ -159,15 +163,4 @@ fn completed(metrics: &Metrics) -> u64 {
         sample.labels.iter().any(|(name, value)| *name == "current_run_state" && value == "Completed")
     });
     to_end.map(|sample| sample.value as u64).sum()
-}
-
-/// The rate on an engine of its own, after a warm-up.
-pub(crate) async fn rate(backend: impl Into<Backend>, keys: Keys, runs: u64) -> anyhow::Result<f64> {
-    let mut engine = Engine::start(backend, keys).await?;
-    engine.drive(runs / 10).await?;
-    let rate = engine.drive(runs).await?;
-    let letters = engine.running.dead_letters(1).await?;
-    ensure!(letters.is_empty(), "an event was set aside: {letters:?}");
-    engine.stop().await;
-    Ok(rate)
 }

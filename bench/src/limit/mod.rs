@@ -9,7 +9,7 @@ mod statements;
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
@@ -66,8 +66,8 @@ impl Limit {
         })
     }
 
-    /// Takes so many runs from their start to their end; gives how many finished in a second.
-    pub(crate) async fn drive(&mut self, runs: u64, transaction_changes: usize) -> anyhow::Result<f64> {
+    /// Takes so many runs from their start to their end; tells how long it took.
+    pub(crate) async fn drive(&mut self, runs: u64, transaction_changes: usize) -> anyhow::Result<Duration> {
         let begun = Instant::now();
         let end = self.started + runs;
         loop {
@@ -82,7 +82,7 @@ impl Limit {
             let batch: Vec<Moving> = self.ready.drain(..taken).collect();
             self.transaction(batch).await?;
         }
-        Ok(runs as f64 / begun.elapsed().as_secs_f64())
+        Ok(begun.elapsed())
     }
 
     async fn transaction(&mut self, batch: Vec<Moving>) -> anyhow::Result<()> {

@@ -35,7 +35,7 @@ pub fn allocations_per_transition(runs: u64, count: impl Fn() -> u64) -> anyhow:
         let before = count();
         engine.drive(runs).await?;
         let made = count() - before;
-        engine.stop().await;
+        engine.stop().await?;
         Ok(made as f64 / (runs * 4) as f64)
     })
 }

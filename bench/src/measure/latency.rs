@@ -44,6 +44,6 @@ async fn latencies(backend: Backend, runs: u64) -> anyhow::Result<Histogram<u64>
         }
     }
     progress(format!("{runs} runs, one at a time"));
-    engine.stop().await;
+    engine.stop().await?;
     Ok(histogram)
 }

@@ -2,11 +2,12 @@
 
 use workflow::prelude::Sqlite;
 
+use super::pair::alternate;
 use super::{Extent, median, progress, threads};
-use crate::load::Keys;
+use crate::fill;
+use crate::load::{Engine, Keys};
 use crate::place::Place;
 use crate::report::Measured;
-use crate::{fill, load};
 
 const FULL: &str = "full.db";
 const EMPTY: &str = "empty.db";
@@ -37,22 +38,23 @@ fn compare(extent: Extent, keys: Keys) -> anyhow::Result<[f64; 3]> {
     let finished = extent.pick(1_000_000, 100_000);
     progress(format!("filling a file with {finished} finished runs"));
     threads()?.block_on(fill::finished_runs(&place.file(FULL), keys, finished))?;
-    let runs = extent.pick(40_000, 10_000);
-    let rate = |name: &str| {
-        let file = place.file(name);
-        threads()?.block_on(async { load::rate(Sqlite::open(file).await?, keys, runs).await })
-    };
+    let runs = extent.pick(40_000, 16_000);
     let (mut ratios, mut fulls, mut empties) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=extent.repetitions() {
-        // Each has its turn to be the first.
-        let (full, empty) = if round % 2 == 1 {
-            let empty = rate(EMPTY)?;
-            (rate(FULL)?, empty)
-        } else {
-            let full = rate(FULL)?;
-            (full, rate(EMPTY)?)
+        let threads = threads()?;
+        let start = |name: &str| {
+            let file = place.file(name);
+            threads.block_on(async move { Engine::start(Sqlite::open(file).await?, keys).await })
         };
+        let (mut full, mut empty) = (start(FULL)?, start(EMPTY)?);
+        let (of_full, of_empty) = alternate(
+            (runs, |runs| threads.block_on(full.drive(runs))),
+            (runs, |runs| threads.block_on(empty.drive(runs))),
+        )?;
+        threads.block_on(full.stop())?;
+        threads.block_on(empty.stop())?;
         place.remove(EMPTY);
+        let (full, empty) = (of_full.runs_per_second(), of_empty.runs_per_second());
         progress(format!("round {round}: full {full:.0} runs/s, empty {empty:.0} runs/s"));
         ratios.push(full / empty);
         fulls.push(full);

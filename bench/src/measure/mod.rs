@@ -6,6 +6,7 @@ mod latency;
 mod limit;
 mod memory;
 mod million;
+mod pair;
 mod waiting;
 
 use anyhow::bail;
@@ -41,6 +42,8 @@ pub(crate) const CATALOGUE: [&[&str]; 9] = [
         "sqlite_engine_of_limit",
         "sqlite_limit_runs_per_second",
         "sqlite_engine_runs_per_second",
+        "sqlite_limit_cpu_ms_per_1000_runs",
+        "sqlite_engine_cpu_ms_per_1000_runs",
         "sqlite_changes_per_transaction",
     ],
     &[

@@ -39,7 +39,7 @@ pub(super) fn measure_memory(extent: Extent) -> anyhow::Result<Vec<Measured>> {
 }
 
 async fn bytes_per_run(backend: Backend, extent: Extent) -> anyhow::Result<f64> {
-    let runs = extent.pick(100_000, 20_000);
+    let runs = extent.pick(100_000, 100_000);
     let workflow = Workflow::builder("waiting")
         .callback(Progress::Placed, called, [Progress::Paid, Progress::Packed])
         .timeout(Progress::Placed, after(Duration::from_secs(48 * 3600)), give_up, [Progress::Sent])
