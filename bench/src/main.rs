@@ -1,3 +1,7 @@
-//! Placeholder.
+//! Measures the engine: `workflow-bench embedded`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> anyhow::Result<ExitCode> {
+    workflow_bench::run()
+}

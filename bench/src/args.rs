@@ -1,0 +1,42 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Benchmarks of the workflow engine.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The engine in one process: on SQLite and in memory
+    Embedded(Embedded),
+    /// One measurement, in this process; its results go to standard output as JSON
+    #[command(hide = true)]
+    Measure {
+        /// The first result's name
+        name: String,
+        #[arg(long)]
+        quick: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Embedded {
+    /// Smaller loads and fewer repetitions: a few minutes instead of a quarter of an hour
+    #[arg(long)]
+    pub(crate) quick: bool,
+
+    /// Write the results to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+
+    /// Only the measurements that give a result whose name contains this
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only: Option<String>,
+}

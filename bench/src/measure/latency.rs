@@ -1,0 +1,49 @@
+//! How long one run takes on an engine that has nothing else to do.
+
+use std::time::Instant;
+
+use hdrhistogram::Histogram;
+use workflow::adapter::Backend;
+use workflow::prelude::{Memory, Sqlite};
+
+use super::{Extent, progress, threads};
+use crate::load::{Engine, Keys, Order};
+use crate::place::Place;
+use crate::report::Measured;
+
+pub(super) fn measure(extent: Extent) -> anyhow::Result<Vec<Measured>> {
+    let place = Place::new()?;
+    let runs = extent.pick(5_000, 1_000);
+    let memory = threads()?.block_on(latencies(Memory::new().into(), runs))?;
+    let sqlite = threads()?.block_on(async {
+        let backend = Sqlite::open(place.file("engine.db")).await?;
+        latencies(backend.into(), runs).await
+    })?;
+    let mut results = Vec::new();
+    for (name, histogram) in [("memory", memory), ("sqlite", sqlite)] {
+        for percentile in [50, 99] {
+            let nanos = histogram.value_at_percentile(f64::from(percentile));
+            let name = format!("idle_run_latency_{name}_p{percentile}_ms");
+            results.push(Measured::new(name, nanos as f64 / 1e6, "ms"));
+        }
+    }
+    Ok(results)
+}
+
+/// From each trigger to the answer that the run has finished, in nanoseconds.
+async fn latencies(backend: Backend, runs: u64) -> anyhow::Result<Histogram<u64>> {
+    let engine = Engine::start(backend, Keys::Rising).await?;
+    let mut histogram = Histogram::new(3)?;
+    let warm_up = runs / 10;
+    for number in 0..warm_up + runs {
+        let begun = Instant::now();
+        let run = engine.running.trigger(Keys::Rising.of(number), Order::new(number)).await?;
+        engine.running.wait_for(&run).finished().await?;
+        if number >= warm_up {
+            histogram.record(u64::try_from(begun.elapsed().as_nanos())?)?;
+        }
+    }
+    progress(format!("{runs} runs, one at a time"));
+    engine.stop().await?;
+    Ok(histogram)
+}

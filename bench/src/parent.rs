@@ -1,0 +1,61 @@
+//! The program: each measurement in a process of its own, then the report.
+
+use std::process::{Command as Program, ExitCode, Stdio};
+
+use anyhow::{Context, ensure};
+use clap::Parser;
+
+use crate::args::{Args, Command, Embedded};
+use crate::measure::{CATALOGUE, Extent, measure};
+use crate::report::{Measured, Report};
+
+/// Does what the command line says; fails the process if a bound was missed.
+///
+/// # Errors
+/// If a measurement cannot be made, or the report cannot be written.
+pub fn run() -> anyhow::Result<ExitCode> {
+    let extent = |quick: bool| if quick { Extent::Quick } else { Extent::Full };
+    match Args::parse().command {
+        Command::Embedded(args) => embedded(&args),
+        Command::Measure { name, quick } => {
+            println!("{}", serde_json::to_string(&measure(&name, extent(quick))?)?);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn embedded(args: &Embedded) -> anyhow::Result<ExitCode> {
+    let wanted = |results: &&&[&str]| {
+        let only = args.only.as_deref().unwrap_or_default();
+        results.iter().any(|name| name.contains(only))
+    };
+    let wanted: Vec<&str> =
+        CATALOGUE.iter().filter(wanted).filter_map(|names| names.first().copied()).collect();
+    ensure!(!wanted.is_empty(), "no result's name contains {:?}", args.only.as_deref().unwrap_or_default());
+    let mut report = Report::default();
+    for (at, name) in wanted.iter().enumerate() {
+        eprintln!("[{}/{}] {name}", at + 1, wanted.len());
+        let results = in_own_process(name, args.quick).with_context(|| format!("measurement {name}"))?;
+        report.results.extend(results);
+    }
+    print!("{}", report.table());
+    if let Some(file) = &args.json {
+        let json = serde_json::to_string_pretty(&report)?;
+        std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let missed: Vec<&str> = report.missed().map(|each| each.name.as_str()).collect();
+    if missed.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("missed: {}", missed.join(", "));
+    Ok(ExitCode::FAILURE)
+}
+
+fn in_own_process(name: &str, quick: bool) -> anyhow::Result<Vec<Measured>> {
+    let program = std::env::current_exe().context("this program's own file")?;
+    let mut command = Program::new(program);
+    command.args(["measure", name]).args(quick.then_some("--quick"));
+    let output = command.stderr(Stdio::inherit()).output().context("cannot run this program again")?;
+    ensure!(output.status.success(), "it failed");
+    serde_json::from_slice(&output.stdout).context("its results cannot be read")
+}
