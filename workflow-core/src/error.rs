@@ -8,7 +8,7 @@ use crate::{ForeignId, InvalidName, Refusal, RunId, StatusCode, WorkflowName};
 /// An error of a call to a workflow. Each names what it is about; [`Error::is_retryable`] tells whether to try again.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// let refused = running.trigger("", Order { cents: 4_200 }).await.unwrap_err();
 /// assert!(matches!(refused, Error::Name(_)) && !refused.is_retryable());

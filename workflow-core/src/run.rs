@@ -17,7 +17,7 @@ use crate::{Epoch, ForeignId, Record, RunId, Status, Timestamp, Version};
 /// A step changes [`Run::object`] and returns the next status; the object is stored with the transition or not at all.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # type Told = tokio::sync::mpsc::UnboundedSender<String>;
 /// async fn charge(run: &mut Run<Order, OrderStatus>, told: &Told) -> Step<OrderStatus> {
 ///     assert_eq!((run.status(), run.version(), run.attempt()), (Placed, Version::FIRST, 1));
@@ -115,7 +115,7 @@ impl<T, S: Status> Run<T, S> {
     /// stored; it is dropped after a grace.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # type Told = tokio::sync::mpsc::UnboundedSender<&'static str>;
     /// async fn transfer(run: &mut Run<Order, OrderStatus>, told: &Told) -> Step<Next<OrderStatus>> {
     ///     let told = told.clone();
@@ -151,7 +151,7 @@ impl<T, S: Status> Run<T, S> {
     /// crate, and may run more than once, as a transaction may.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// use workflow_core::adapter::Attached;
     ///
     /// async fn charge(run: &mut Run<Order, OrderStatus>) -> Step<OrderStatus> {

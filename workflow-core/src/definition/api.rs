@@ -10,7 +10,7 @@ use crate::{Error, RunId};
 /// The workflow, as a connector's function sees it.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// use workflow_core::adapter::ConnectorEvent;
 ///
 /// async fn letter(api: &Api<Order, OrderStatus>, event: &ConnectorEvent) -> Step<()> {
@@ -64,7 +64,7 @@ pub(crate) trait ApiCalls<T, S>: Send + Sync {
 /// What became of a callback.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// let nobody = running.callback(Paid, "order-17", r#""1Z-17""#).await?;
 /// assert_eq!(nobody, CallbackOutcome::NoRun);
@@ -120,7 +120,7 @@ impl<T, S> Api<T, S> {
     /// As [`Api::trigger`].
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # use workflow_core::adapter::ConnectorEvent;
     /// # type Told = tokio::sync::mpsc::UnboundedSender<bool>;
     /// async fn letter(api: &Api<Order, OrderStatus>, event: &ConnectorEvent, told: &Told) -> Step<()> {
@@ -151,7 +151,7 @@ impl<T, S> Api<T, S> {
     /// What the callback's function or the store says.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # use workflow_core::adapter::ConnectorEvent;
     /// # type Told = tokio::sync::mpsc::UnboundedSender<CallbackOutcome>;
     /// async fn scan(api: &Api<Order, OrderStatus>, event: &ConnectorEvent, told: &Told) -> Step<()> {

@@ -17,7 +17,7 @@ use crate::{RunState, Status};
 /// functions that are given. [`Builder::with`] and the like say more about the part before them.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// let orders = Workflow::builder("orders")
 ///     .step(Placed, pay, [Paid, Declined]).with(Options::new().shards(4))
 ///     .callback(Paid, scanned, [Shipped])
@@ -60,7 +60,7 @@ where
     /// [`Builder::state`] shares. It may return a bare status, or `Step<Next<S>>` for everything that a run can do.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// async fn ship(_: &mut Run<Order, OrderStatus>) -> OrderStatus {
     ///     Shipped
     /// }
@@ -94,7 +94,7 @@ where
     /// them moves the run.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// async fn delivered(_: &mut Run<Order, OrderStatus>, payload: Payload) -> Step<OrderStatus> {
     ///     let tracking_number: String = payload.json()?;
     ///     Ok(if tracking_number.is_empty() { Declined } else { Shipped })
@@ -133,7 +133,7 @@ where
     /// entered.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(
     /// let orders = Workflow::builder("orders")
     ///     .step(Placed, pay, [Paid])
@@ -172,7 +172,7 @@ where
     /// Calls a function when a run has been paused, by whomever.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # type Told = tokio::sync::mpsc::UnboundedSender<String>;
     /// async fn tell_support(run: &mut Run<Order, OrderStatus>, told: &Told) -> Step<()> {
     ///     told.send(format!("{}: {}", run.foreign_id(), run.record().run_state_reason))?;
@@ -204,7 +204,7 @@ where
     /// Calls a function when a run has been cancelled.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # type Told = tokio::sync::mpsc::UnboundedSender<u64>;
     /// async fn refund(run: &mut Run<Order, OrderStatus>, told: &Told) -> Step<()> {
     ///     told.send(run.object.cents)?;
@@ -236,7 +236,7 @@ where
     /// Calls a function when a run has reached a terminal status.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # type Told = tokio::sync::mpsc::UnboundedSender<OrderStatus>;
     /// async fn send_receipt(run: &mut Run<Order, OrderStatus>, told: &Told) -> Step<()> {
     ///     told.send(run.status())?;
@@ -283,7 +283,7 @@ where
     /// Feeds the events of a source into a function that can trigger, call back and cancel.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// use workflow_core::adapter::ConnectorEvent;
     ///
     /// async fn order(api: &Api<Order, OrderStatus>, event: &ConnectorEvent) -> Step<()> {
@@ -323,7 +323,7 @@ where
     /// Starts runs by itself.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// let orders = Workflow::builder("orders")
     ///     .step(Placed, pay, [Paid, Declined])
     ///     .callback(Paid, scanned, [Shipped])
@@ -345,7 +345,7 @@ where
     /// Everything that is wrong, at once.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// let orders = Workflow::builder("orders").step(Placed, pay, [Paid]).step(Placed, pay, [Declined]).build();
     /// assert_eq!(
     ///     orders.unwrap_err().to_string(),

@@ -58,7 +58,7 @@ impl<B: Into<Bytes>> From<B> for Payload {
 /// A callback's function: `async fn(&mut Run<T, S>, Payload) -> Step<S>`, or with `&App` as a third parameter.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// async fn plain(_: &mut Run<Order, OrderStatus>, _: Payload) -> Step<OrderStatus> {
 ///     Ok(Shipped)
 /// }

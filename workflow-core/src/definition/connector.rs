@@ -14,7 +14,7 @@ use super::Api;
 /// 2. *One shard each.* The receivers of all shards of a group together get every event, each event by one of them.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// // `Feed` of these examples gives a few texts; each shard of a real source gives its share.
 /// let letters: &dyn ConnectorSource = &Feed(&["4200"]);
 /// # example!(
@@ -37,7 +37,7 @@ pub trait ConnectorSource: Send + Sync + 'static {
 /// One shard of a [`ConnectorSource`], in this process.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(
 /// # let group = GroupName::of_connector("letters", &WorkflowName::new("orders")?);
 /// let mut open = Feed(&["4200", "300"]).open(&Memory::new().into(), &group, Shard::WHOLE).await?;
@@ -56,7 +56,7 @@ pub trait ConnectorReceiver: Send {
 /// A connector's function: `async fn(&Api<T, S>, &ConnectorEvent) -> Result<(), E>`, or with `&App` as a third parameter.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # use workflow_core::adapter::ConnectorEvent;
 /// async fn letter(api: &Api<Order, OrderStatus>, event: &ConnectorEvent) -> Step<()> {
 ///     let order = Order { cents: serde_json::from_slice(&event.data)? };

@@ -8,7 +8,7 @@ use crate::{Status, StatusCode};
 /// What leads from one status to another.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// let graph = orders().graph().clone();
 /// assert_eq!(graph.edges().iter().filter(|edge| edge.kind == EdgeKind::Callback).count(), 1);
 /// ```
@@ -35,7 +35,7 @@ impl EdgeKind {
 /// One arrow of the graph.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// assert!(orders().graph().edges().contains(&Edge { from: "Placed", to: "Paid", kind: EdgeKind::Step }));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -51,7 +51,7 @@ pub struct Edge {
 /// The statuses of a workflow and what leads from one to another.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// let orders = orders();
 /// let graph = orders.graph();
 /// assert_eq!(graph.start(), "Placed");
@@ -107,7 +107,7 @@ impl Graph {
     /// The graph as a Mermaid state diagram.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// let diagram = "stateDiagram-v2
     ///     [*] --> Placed
     ///     Placed --> Paid

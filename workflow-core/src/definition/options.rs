@@ -24,7 +24,7 @@ pub enum PauseAfter {
 /// workflow's options, then from the defaults.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// let everywhere = Options::new().in_flight(64).pause_after(5);
 /// let step = Options::new().pause_after(3).inherit(&everywhere);
 /// assert_eq!(step, Options::new().pause_after(3).in_flight(64));
@@ -95,7 +95,7 @@ impl Options {
     /// The longest that the process waits without a wake-up before it looks again; 1 s by default.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// let busy = Options::new().poll_every(Duration::ZERO);
     /// let orders = Workflow::builder("orders").step(Placed, pay, [Paid, Declined, Shipped]).with(busy).build();
     /// assert!(orders.unwrap_err().to_string().contains("poll_every is 0ns: use a second or so"));
@@ -108,7 +108,7 @@ impl Options {
     /// The back-off between attempts; 1 s, doubling up to 5 min, with full jitter, by default.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// let retry = RetryPolicy { base: Duration::from_millis(50), cap: Duration::from_secs(2) };
     /// assert_eq!(retry.ceiling(3), Duration::from_millis(200));
     /// assert_ne!(Options::new().retry(retry), Options::new());
@@ -121,7 +121,7 @@ impl Options {
     /// How often a failed attempt is repeated within milliseconds, before it counts as failed; 2 by default.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// async fn charge(_: &mut Run<Order, OrderStatus>, calls: &std::sync::atomic::AtomicU32) -> Step<OrderStatus> {
     ///     match calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
     ///         0 => Err(retryable("the line is busy")),
@@ -148,7 +148,7 @@ impl Options {
     /// After how many failed attempts the run is paused; 20 by default.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// async fn charge(_: &mut Run<Order, OrderStatus>) -> Step<OrderStatus> {
     ///     Err(retryable("the bank does not answer"))
     /// }
@@ -187,7 +187,7 @@ impl Options {
     /// Drops an attempt that takes longer, and counts it as failed; off by default.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// async fn charge(_: &mut Run<Order, OrderStatus>) -> Step<OrderStatus> {
     ///     std::future::pending().await
     /// }
@@ -211,7 +211,7 @@ impl Options {
     /// How many runs of the process may be in flight at once, for each shard; 256 by default.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// let stuck = Options::new().in_flight(0);
     /// let orders = Workflow::builder("orders").step(Placed, pay, [Paid, Declined, Shipped]).with(stuck).build();
     /// assert!(orders.unwrap_err().to_string().contains("the step of Placed: in_flight is 0: use 1 or more"));
@@ -224,7 +224,7 @@ impl Options {
     /// Takes an event only once it is that old; none by default.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// let later = Options::new().consume_lag(Duration::from_secs(60));
     /// let orders = Workflow::builder("orders")
     ///     .step(Placed, pay, [Paid, Declined]).with(later.clone())

@@ -68,7 +68,7 @@ impl OutboxOptions {
     /// No relay inside this process: a separate one publishes the rows.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(
     /// let orders = Workflow::builder("orders")
     ///     .step(Placed, pay, [Paid, Declined])

@@ -58,7 +58,7 @@ pub(crate) struct Definition<T, S> {
 /// What is kept of each commit.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(
 /// let orders = Workflow::builder("orders")
 ///     .step(Placed, pay, [Paid, Declined, Shipped])

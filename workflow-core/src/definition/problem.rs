@@ -8,7 +8,7 @@ use crate::{InvalidName, InvalidTopic};
 /// One thing that is wrong with a definition: what, where, and what to do.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// let orders = Workflow::builder("orders").callback(Placed, scanned, [Paid, Declined]).build();
 /// assert_eq!(orders.unwrap_err().problems, [Problem::Unreachable { status: "Shipped", start: "Placed" }]);
 /// ```
@@ -149,7 +149,7 @@ pub enum Problem {
 /// Everything that is wrong with a definition.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// let problems = Workflow::builder("").step(Placed, pay, [Paid, Paid, Declined, Shipped]).build().unwrap_err();
 /// assert_eq!(
 ///     problems.to_string(),

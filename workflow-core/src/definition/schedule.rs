@@ -11,7 +11,7 @@ use crate::{Error, ForeignId, GroupName, WorkflowName};
 /// latest is made up for.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(
 /// let minutes = Schedule::new("milk", "@every 1s", || Order { cents: 180 });
 /// let orders = Workflow::builder("orders")
@@ -38,7 +38,7 @@ impl<T, S> Schedule<T, S> {
     /// cron, `@hourly` and the like, or `@every 90s`.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// let nightly = Schedule::new("report", "30 25 * * *", || Order { cents: 0 });
     /// let orders = Workflow::builder("orders").step(Placed, pay, [Paid, Declined, Shipped]).schedule(nightly).build();
     /// assert!(orders.unwrap_err().to_string().contains("\"30 25 * * *\", position 4: hour \"25\""));
@@ -61,7 +61,7 @@ impl<T, S> Schedule<T, S> {
     /// Reads the spec in this IANA time zone; UTC by default.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// let nightly = Schedule::new("report", "30 2 * * *", || Order { cents: 0 }).in_zone("Europe/Atlantis");
     /// let orders = Workflow::builder("orders").step(Placed, pay, [Paid, Declined, Shipped]).schedule(nightly).build();
     /// assert!(orders.unwrap_err().to_string().contains("\"Europe/Atlantis\" is no time zone"));
@@ -74,7 +74,7 @@ impl<T, S> Schedule<T, S> {
     /// Starts its runs in this status instead of the workflow's first one.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// let free = Schedule::new("sample", "@daily", || Order { cents: 0 }).start_at(Paid);
     /// let orders = Workflow::builder("orders")
     ///     .step(Placed, pay, [Declined])
@@ -92,7 +92,7 @@ impl<T, S> Schedule<T, S> {
     /// Asked at each slot; a slot for which it says no is passed over.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(running =>
     /// use std::sync::atomic::{AtomicBool, Ordering};
     /// static OPEN: AtomicBool = AtomicBool::new(false);

@@ -17,7 +17,7 @@ where
     /// Sets options of the part before this: a step, timeout, hook or connector. What is said later goes before.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(
     /// let orders = Workflow::builder("orders")
     ///     .step(Placed, pay, [Paid, Declined]).with(Options::new().shards(17)).with(Options::new().pause_after(5))
@@ -37,7 +37,7 @@ where
     /// Keeps early calls of the callback before this until its status is entered.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(
     /// let orders = Workflow::builder("orders")
     ///     .callback(Placed, scanned, [Paid, Declined, Shipped])
@@ -62,7 +62,7 @@ where
     /// status, `timeout-2` for the second, if none is given.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// let day = Duration::from_hours(24);
     /// let orders = Workflow::builder("orders")
     ///     .step(Placed, pay, [Paid, Declined])
@@ -86,7 +86,7 @@ where
     /// What deletes the personal parts of an object, instead of all of it, when a run's data is deleted.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(
     /// let orders = Workflow::builder("orders")
     ///     .step(Placed, pay, [Paid, Declined])
@@ -109,7 +109,7 @@ where
     /// Sets options of all parts, wherever they stand; what a part says itself goes before.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(
     /// let orders = Workflow::builder("orders")
     ///     .options(Options::new().shards(17))
@@ -128,7 +128,7 @@ where
     /// Starts runs in this status; by default, in the one that the first step, callback or timeout takes.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// let orders = Workflow::builder("orders")
     ///     .callback(Paid, scanned, [Shipped])
     ///     .step(Placed, pay, [Paid, Declined])
@@ -145,7 +145,7 @@ where
     /// Resumes a run that the engine paused, because its function kept failing, after so long; 1 h by default.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// async fn charge(run: &mut Run<Order, OrderStatus>) -> Step<OrderStatus> {
     ///     // The bank takes nothing before the run has been paused and resumed: version 1, 2, 3.
     ///     if run.version().get() < 3 { Err(terminal("the bank is closed")) } else { Ok(Paid) }
@@ -170,7 +170,7 @@ where
     /// Leaves a run that the engine paused to an operator.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// async fn charge(run: &mut Run<Order, OrderStatus>) -> Step<OrderStatus> {
     ///     if run.version().get() < 3 { Err(terminal("the bank is closed")) } else { Ok(Paid) }
     /// }
@@ -196,7 +196,7 @@ where
     /// Sets how the relay inside the process reads the outbox.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// let orders = Workflow::builder("orders")
     ///     .step(Placed, pay, [Paid, Declined])
     ///     .callback(Paid, scanned, [Shipped])
@@ -212,7 +212,7 @@ where
     /// Sets what is kept of each commit; one row by default.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(
     /// let orders = Workflow::builder("orders")
     ///     .step(Placed, pay, [Paid, Declined])
@@ -233,7 +233,7 @@ where
     /// Looks so often for runs that nothing drives, among those that were not touched for as long; 60 s by default.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// let orders = Workflow::builder("orders")
     ///     .step(Placed, pay, [Paid, Declined])
     ///     .callback(Paid, scanned, [Shipped])
@@ -249,7 +249,7 @@ where
     /// Gives the functions the state that they share: what `&App` is in their last parameter.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// struct Clients {
     ///     limit_cents: u64,
     /// }

@@ -16,7 +16,7 @@ pub struct WithApp;
 /// What a step may return: a status, `Step<Status>`, or `Step<Next<Status>>`.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// assert_eq!(Paid.into_step().unwrap(), Next::GoTo(Paid));
 /// assert_eq!(Step::Ok(Paid).into_step().unwrap(), Next::GoTo(Paid));
 /// assert_eq!(Step::Ok(Next::<OrderStatus>::Repeat).into_step().unwrap(), Next::Repeat);
@@ -44,7 +44,7 @@ impl<S: Status, N: Into<Next<S>>, E: Into<StepError>> IntoStep<S> for Result<N, 
 /// A step's function: `async fn(&mut Run<T, S>) -> Step<S>`, or with `&App` as a second parameter.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// async fn plain(_: &mut Run<Order, OrderStatus>) -> Step<OrderStatus> {
 ///     Ok(Paid)
 /// }
@@ -97,7 +97,7 @@ where
 /// A hook's function: `async fn(&mut Run<T, S>) -> Result<(), E>`, or with `&App` as a second parameter.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// async fn log(run: &mut Run<Order, OrderStatus>) -> Step<()> {
 ///     println!("{run:?}");
 ///     Ok(())

@@ -7,7 +7,7 @@ use crate::{Due, Run, StepError, Timestamp};
 /// What tells when a timeout is due, asked before the status is entered: [`after`], [`at`], or a function of the run.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// fn patience(run: &Run<Order, OrderStatus>) -> Result<Option<Due>, StepError> {
 ///     // Nobody is in a hurry to give up on large orders.
 ///     Ok((run.object.cents < 5_000).then_some(after(Duration::from_millis(1))))

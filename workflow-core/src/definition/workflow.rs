@@ -10,7 +10,7 @@ use crate::{Status, WorkflowName};
 /// A workflow: its name, its graph and its functions. Cheap to clone.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// let orders = orders();
 /// assert_eq!(orders.name().as_str(), "orders");
 /// assert_eq!(orders.graph().start(), "Placed");
@@ -21,7 +21,7 @@ impl Workflow<(), ()> {
     /// Begins a workflow of this name.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// async fn pay(_: &mut Run<Order, OrderStatus>) -> OrderStatus {
     ///     Paid
     /// }

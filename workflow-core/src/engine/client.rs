@@ -29,7 +29,7 @@ const TRIGGER_SLICE: usize = 1000;
 /// A workflow on a backend, for those who call it. Cheap to clone; it runs no processes of its own.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// let client: Client<Order, OrderStatus> = running.client();
 /// let run = client.trigger("order-17", Order { cents: 50_000 }).await?;
@@ -47,7 +47,7 @@ const TRIGGER_SLICE: usize = 1000;
 /// An operator sets runs aside, lets them go on, ends them, and has their data deleted:
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(client =>
 /// let run = client.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
 /// client.pause(&run, "asked by phone").await?;
@@ -88,7 +88,7 @@ impl<T: Object, S: Status> Client<T, S> {
     /// or longer than 255 bytes; [`Error::TooLarge`] if the object is; and what the store says.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(running =>
     /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
     /// let again = running.trigger("order-17", Order { cents: 4_200 }).await.unwrap_err();
@@ -106,7 +106,7 @@ impl<T: Object, S: Status> Client<T, S> {
     /// What the store says; then some may have been started.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(running =>
     /// let orders = (17..20).map(|number| (format!("order-{number}"), Order { cents: 4_200 }));
     /// assert_eq!(running.trigger_all(orders).await?.iter().filter(|run| run.is_ok()).count(), 3);
@@ -141,7 +141,7 @@ impl<T: Object, S: Status> Client<T, S> {
     /// [`Error::Function`] with what the callback's function failed with, and what the store says.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(running =>
     /// running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
     /// assert!(running.callback(Paid, "order-17", r#""1Z-17""#).await?.is_applied());
@@ -263,7 +263,7 @@ impl<T: Object, S: Status> Client<T, S> {
     /// What the store says.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(running =>
     /// running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
     /// assert_eq!(running.purge(Duration::ZERO).await?, 0, "it has not ended");
@@ -341,7 +341,7 @@ impl<T: Object, S: Status> Core<T, S> {
 /// A callback about to be made: await it.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
 /// let scan = || running.callback(Paid, "order-17", r#""1Z-17""#).key("scan 1");

@@ -10,7 +10,7 @@ use crate::{RunState, Skip};
 /// What a process of a workflow is doing.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// # while running.states()["orders-1-consumer"] != ProcessState::Running { tokio::task::yield_now().await; }
 /// assert_eq!(running.states()["orders-1-consumer"], ProcessState::Running);
@@ -45,7 +45,7 @@ pub const LATENCY_BOUNDS_SECONDS: [f64; 12] =
 /// The instruments of one workflow on one engine; cheap to clone. Names are those of existing dashboards.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// let run = running.trigger("order-17", Order { cents: 50_000 }).await?;
 /// running.wait_for(&run).finished().await?;

@@ -17,7 +17,7 @@ use crate::{Error, Schedule, Status};
 /// A workflow that runs in this process, until it is shut down or dropped.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(
 /// let running = orders().run(Memory::new()).await?;
 /// let client = running.client();
@@ -42,7 +42,7 @@ pub(crate) struct Life<T: Object, S: Status> {
 /// How a shutdown ended.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// let ended = running.shutdown(Duration::from_secs(5)).await;
 /// assert_ne!(ended, Shutdown::DeadlinePassed);
@@ -72,7 +72,7 @@ impl<T: Object, S: Status> Running<T, S> {
     /// [`Error::Name`] if its foreign id cannot be used, [`Error::Cron`] if its spec cannot be read.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(running =>
     /// let unreadable = running.schedule(Schedule::new("milk", "0 6 * *", || Order { cents: 180 }));
     /// assert!(unreadable.unwrap_err().to_string().contains("the day of week is missing"));
@@ -89,7 +89,7 @@ impl<T: Object, S: Status> Running<T, S> {
     /// has not ended by the deadline is told, dropped after a grace, and runs again at the next start.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(running =>
     /// let run = running.trigger("order-17", Order { cents: 50_000 }).await?;
     /// running.wait_for(&run).finished().await?;

@@ -37,7 +37,7 @@ impl<T: Object, S: Status> Workflow<T, S> {
     /// adapters say.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(
     /// let running = orders().run(Memory::new()).await?;
     /// let run = running.trigger("order-17", Order { cents: 50_000 }).await?;
@@ -65,7 +65,7 @@ impl<T: Object, S: Status> Workflow<T, S> {
     /// None today; a backend may have to be asked.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(
     /// let memory = Memory::new();
     /// let client = orders().connect(&memory).await?;

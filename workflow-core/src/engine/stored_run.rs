@@ -11,7 +11,7 @@ use crate::{Error, ForeignId, Record, RunId, RunState, Timestamp, Version};
 /// A run as it was stored when it was looked at.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// let id = running.trigger("order-17", Order { cents: 50_000 }).await?;
 /// let run = running.wait_for(&id).finished().await?;
@@ -108,7 +108,7 @@ impl<T, S> fmt::Debug for StoredRun<T, S> {
 /// A page of runs.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// running.trigger("order-17", Order { cents: 4_200 }).await?;
 /// let page = running.list(adapter::ListQuery::default()).await?;

@@ -116,7 +116,7 @@ impl<T: Object, S: Status> Core<T, S> {
 /// A run to start with [`Client::trigger_all`]; a pair of foreign id and object is one.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// let runs = [Start::new("order-17", Order { cents: 4_200 }).key("mail 1"), ("order-18", Order { cents: 300 }).into()];
 /// let started = running.trigger_all(runs).await?;
@@ -135,7 +135,7 @@ impl<T, S> Start<T, S> {
     /// A run of this business key, with this object.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(running =>
     /// let started = running.trigger_all([Start::new("", Order { cents: 4_200 })]).await?;
     /// assert!(matches!(started[0], Err(Error::Name(_))));
@@ -148,7 +148,7 @@ impl<T, S> Start<T, S> {
     /// Starts in this status instead of the workflow's first one.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(running =>
     /// let started = running.trigger_all([Start::new("order-17", Order { cents: 4_200 }).at(Paid)]).await?;
     /// let run = started.into_iter().next().unwrap()?;
@@ -163,7 +163,7 @@ impl<T, S> Start<T, S> {
     /// Starts one run for ever: the same key again gives the run that it made, finished or not.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(running =>
     /// let twice = ["order-17", "order-17"].map(|id| Start::new(id, Order { cents: 4_200 }).key("mail 1"));
     /// let started = running.trigger_all(twice).await?;
@@ -187,7 +187,7 @@ impl<T, S, F: Into<String>> From<(F, T)> for Start<T, S> {
 /// It can be told where to start, and under which key.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).key("mail 1").await?;
 /// let again = running.trigger("order-17", Order { cents: 4_200 }).key("mail 1").await?;
@@ -210,7 +210,7 @@ impl<'a, T: Object, S: Status> Trigger<'a, T, S> {
     /// Starts in this status instead of the workflow's first one.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(running =>
     /// let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
     /// assert_eq!(running.get(&run).await?.status(), Paid);
@@ -226,7 +226,7 @@ impl<'a, T: Object, S: Status> Trigger<'a, T, S> {
     /// Starts one run for ever: the same key again gives the run that it made, finished or not.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(running =>
     /// let run = running.trigger("order-17", Order { cents: 50_000 }).key("mail 1").await?;
     /// running.wait_for(&run).finished().await?;

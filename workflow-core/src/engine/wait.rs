@@ -18,7 +18,7 @@ const LOOKUP_MAX: usize = 500;
 /// A run to wait for: say until when.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
 /// assert!(running.wait_for(&run).status(Paid).await?.is_reached());
@@ -34,7 +34,7 @@ pub struct Wait<'a, T, S> {
 /// How the wait for a status ended.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// let run = running.trigger("order-17", Order { cents: 50_000 }).await?;
 /// let awaited = running.wait_for(&run).status(Shipped).await?;
@@ -75,7 +75,7 @@ impl<'a, T: Object, S: Status> Wait<'a, T, S> {
     /// [`Error::NotFound`] if there is no such run.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(running =>
     /// let run = running.trigger("order-17", Order { cents: 50_000 }).await?;
     /// assert_eq!(running.wait_for(&run).finished().await?.run_state(), RunState::Completed);
@@ -91,7 +91,7 @@ impl<'a, T: Object, S: Status> Wait<'a, T, S> {
     /// [`Error::NotFound`] if there is no such run.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(running =>
     /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
     /// running.pause(&run, "asked by phone").await?;
@@ -119,7 +119,7 @@ impl<'a, T: Object, S: Status> Wait<'a, T, S> {
     /// [`Error::NotFound`] if there is no such run.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// # example!(running =>
     /// let run = running.trigger("order-17", Order { cents: 4_200 }).await?;
     /// let Awaited::Reached(paid) = running.wait_for(&run).status(Paid).await? else { panic!("declined") };

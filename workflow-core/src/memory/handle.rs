@@ -9,7 +9,7 @@ use crate::adapter::{Backend, Clock, SystemClock};
 /// A backend that keeps everything in memory, until its last clone is dropped.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(
 /// let memory = Memory::new();
 /// let (orders, others) = (orders().run(&memory).await?, orders().connect(&memory).await?);

@@ -70,7 +70,7 @@ impl fmt::Display for Actor {
 /// One stored version of a run, as its history tells it.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// let run = running.trigger("order-17", Order { cents: 50_000 }).await?;
 /// running.wait_for(&run).finished().await?;

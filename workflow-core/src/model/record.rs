@@ -48,7 +48,7 @@ impl PausedBy {
 /// A run as it is stored. The object is JSON that only the workflow's own type can read.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
 /// let record = running.get(&run).await?.record().clone();

@@ -63,7 +63,7 @@ pub struct InvalidStatus {
 /// The user's states of a run; implemented by `#[derive(Status)]`.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// assert_eq!(OrderStatus::ALL.len(), 4);
 /// assert_eq!((Paid.code().get(), Paid.name()), (2, "Paid"));
 /// assert_eq!(OrderStatus::from_code(StatusCode::new(2)?), Some(Paid));

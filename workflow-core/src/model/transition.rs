@@ -9,7 +9,7 @@ use super::{EventId, PausedBy, Record, RunState, StatusCode};
 /// What is to become of a run.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// # let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
 /// let record = running.get(&run).await?.record().clone();
@@ -73,7 +73,7 @@ pub struct Refusal {
 /// A move of one run: what is stored next.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// # let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
 /// let record = running.get(&run).await?.record().clone();
@@ -95,7 +95,7 @@ pub struct Transition {
 /// [`Refusal`] if the run's state does not allow the move.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// # let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
 /// let record = running.get(&run).await?.record().clone();

@@ -5,7 +5,7 @@ use super::{Event, Record, RunState};
 /// What kind of process consumes the event: each looks for something else in the record.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// # let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
 /// let record = running.get(&run).await?.record().clone();
@@ -65,7 +65,7 @@ impl Skip {
 /// What to do with an event.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// # let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
 /// let record = running.get(&run).await?.record().clone();
@@ -87,7 +87,7 @@ pub enum Verdict {
 /// Judges an event against the record of its run on the primary.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// # example!(running =>
 /// # let run = running.trigger("order-17", Order { cents: 4_200 }).start_at(Paid).await?;
 /// let record = running.get(&run).await?.record().clone();

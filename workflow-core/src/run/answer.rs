@@ -8,7 +8,7 @@ use crate::Status;
 /// What a step, callback or timeout wants to become of its run.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// async fn charge(run: &mut Run<Order, OrderStatus>) -> Step<Next<OrderStatus>> {
 ///     Ok(match run.object.cents {
 ///         0 => Next::cancel("nothing to pay"),
@@ -66,7 +66,7 @@ impl<S> Next<S> {
     /// Store the object, stay in this status and be called again.
     ///
     /// ```
-    /// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+    /// # use workflow_shop::*;
     /// async fn knock(run: &mut Run<Order, OrderStatus>) -> Step<Next<OrderStatus>> {
     ///     run.object.cents += 1;
     ///     Ok(if run.object.cents < 3 { Next::repeat() } else { Next::go_to(Declined) })
@@ -114,7 +114,7 @@ impl<S: Status> From<S> for Next<S> {
 /// What a user's function returns: `Step<Status>` for the next status, `Step<Next<Status>>` for everything a run can do.
 ///
 /// ```
-/// # #[macro_use] mod shop { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/shop.rs")); } use shop::*;
+/// # use workflow_shop::*;
 /// fn price(text: &str) -> Step<u64> {
 ///     Ok(text.parse()?)
 /// }
