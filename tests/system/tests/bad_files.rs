@@ -30,7 +30,7 @@ fn folder() -> (TempDir, PathBuf) {
 }
 
 async fn refused(file: &Path) -> BackendError {
-    let error = Sqlite::open(file).await.err().expect("the file cannot be used");
+    let error = Sqlite::open(file).await.expect_err("the file cannot be used");
     assert!(error.to_string().contains(text(file)), "{error} does not name {}", file.display());
     error
 }
@@ -60,7 +60,7 @@ async fn a_folder_and_a_name_that_is_none_are_refused() {
     assert!(error.to_string().contains("check that its folder exists"), "{error}");
     assert!(!nowhere.parent().unwrap().exists());
     let absent = folder.path().join("absent.db");
-    let error = Sqlite::options().existing().open(&absent).await.err().expect("it is not there");
+    let error = Sqlite::options().existing().open(&absent).await.expect_err("it is not there");
     assert!(error.to_string().contains(text(&absent)), "{error}");
     assert!(!absent.exists(), "a file that must be there was made");
 }
