@@ -166,8 +166,7 @@ impl Store for SqliteStore {
                     Box::pin(async move { commit::commit_attached(connection, change, now).await })
                 })
                 .await;
-            // The others are stored: this one alone is to be tried again.
-            outcomes[place] = Some(made.unwrap_or(Outcome::Busy));
+            outcomes[place] = Some(made.unwrap_or_else(|error| attached_alone(&error)));
         }
         Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Busy)).collect())
     }
@@ -297,5 +296,19 @@ impl Store for SqliteStore {
                 Box::pin(async move { maintain::purge(connection, &name, before, limit).await })
             })
             .await
+    }
+}
+
+/// What it means for a change with attached work that its transaction failed; the others of its commit are stored.
+fn attached_alone(error: &BackendError) -> Outcome {
+    tracing::warn!(error = %error, "a commit with attached work failed");
+    match error.kind() {
+        // The work ended the transaction, or broke it: it will again.
+        ErrorKind::Permanent => {
+            let cause =
+                std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+            Outcome::AttachedFailed(format!("{error}{cause}").into())
+        }
+        _ => Outcome::Busy,
     }
 }

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod child;
 pub mod finish;
 pub mod fixture;
+pub mod full;
 pub mod parcels;
 pub mod patience;
 pub mod raw;

@@ -18,7 +18,7 @@ use workflow::memory::{InProcessScheduler, InProcessStreamer};
 use workflow::{Client, Status};
 use workflow_system_tests::aborting::{Aborting, When};
 use workflow_system_tests::parcels::{At, Depot, Parcel, parcels};
-use workflow_system_tests::transfers;
+use workflow_system_tests::{full, transfers};
 
 /// How many changes a commit takes while it is counted.
 const BATCH_MAX: usize = 3;
@@ -54,6 +54,10 @@ async fn work(args: &[&str]) -> anyhow::Result<String> {
             transfers::all(backend).await?;
             Ok("ended".to_owned())
         }
+        ["full-disk", file, filler] => {
+            full::survive(Path::new(file), full::Room::Delete(PathBuf::from(filler))).await
+        }
+        ["full-limit", file] => full::survive(Path::new(file), full::Room::Lift).await,
         ["open", file] => Sqlite::open(file).await.map(|_| "opened".to_owned()).context("cannot open"),
         ["run", file, rest @ ..] => run(file, rest).await,
         [call, file, rest @ ..] => {
