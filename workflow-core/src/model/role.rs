@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::{ForeignId, RunState, StatusCode, WorkflowName};
+use super::{ForeignId, Namespace, RunState, StatusCode, WorkflowName};
 
 /// One of the equal parts that a process's topic is divided into.
 ///
@@ -153,6 +153,18 @@ impl GroupName {
 
     fn join(workflow: &WorkflowName, rest: &str) -> Self {
         Self(format!("{}-{rest}", normal_name(workflow.as_str())).into())
+    }
+
+    /// The group in a namespace; its roles are in it too.
+    ///
+    /// ```
+    /// use workflow_core::{GroupName, Namespace, Shard, WorkflowName};
+    /// let orders = WorkflowName::new("Orders").unwrap();
+    /// let group = GroupName::of_deletions(&orders).within(&Namespace::new("Shop").unwrap());
+    /// assert_eq!(group.single_role().as_str(), "Shop.orders-delete-consumer");
+    /// ```
+    pub fn within(self, namespace: &Namespace) -> Self {
+        Self(namespace.qualify(self.0))
     }
 
     /// The role of one shard of the group: `{group}-{shard}-of-{shards}`.

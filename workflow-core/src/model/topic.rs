@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{RunState, StatusCode, WorkflowName};
+use super::{Namespace, RunState, StatusCode, WorkflowName};
 
 /// The longest topic name that Kafka takes, in bytes.
 pub const TOPIC_LEN_MAX: usize = 249;
@@ -52,6 +52,11 @@ impl Topic {
 
     fn of(workflow: &WorkflowName, suffix: &str) -> Self {
         Self(format!("{}-{suffix}", workflow.as_str().replace(' ', "_")).into())
+    }
+
+    /// The topic in a namespace.
+    pub fn within(self, namespace: &Namespace) -> Self {
+        Self(namespace.qualify(self.0))
     }
 
     /// Checks that Kafka would take the name.

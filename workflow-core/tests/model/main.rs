@@ -8,6 +8,7 @@ mod ids;
 mod judging;
 mod moves;
 mod names;
+mod namespaces;
 mod retry;
 mod run_states;
 mod sample;
