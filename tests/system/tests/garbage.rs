@@ -55,7 +55,7 @@ impl Damage {
     }
 
     /// Runs the workflow on a damaged copy of the file; tells whether it could be damaged in this way.
-    async fn is_survived(self, original: &Path) -> Result<bool, workflow::Error> {
+    async fn survive(self, original: &Path) -> Result<bool, workflow::Error> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("parcels.db");
         std::fs::copy(original, &file).unwrap();
@@ -96,7 +96,7 @@ async fn garbage_in_one_row_stops_no_other_run() {
     fixture::make(&file).await;
     let tried = stream::iter(damages(&file).await).map(|damage| {
         let (file, told) = (file.clone(), damage.clone());
-        async move { (told, tokio::spawn(async move { damage.is_survived(&file).await }).await) }
+        async move { (told, tokio::spawn(async move { damage.survive(&file).await }).await) }
     });
     let tried: Vec<_> = tried.buffer_unordered(ROUNDS_AT_ONCE).collect().await;
     let (mut happened, mut failed) = (0, Vec::new());
