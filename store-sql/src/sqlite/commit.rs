@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use workflow_core::adapter::{Change, Effect, Expect, OutboxRow, Outcome};
 use workflow_core::{EventId, HistoryEntry, Record, RunId, Timestamp, encode_outbox};
 
 use super::attach::SqliteWork;
 use super::bulk::{Bound, Bulk};
+use super::damaged;
 use super::decide::{Decided, against, decide, versions};
 use super::effects::Effects;
 use super::rounds::{Placed, next_round};
@@ -335,16 +337,14 @@ async fn written(
 ) -> Result<HashSet<RunId>, sqlx::Error> {
     let rows =
         WRITTEN.fetch(connection, records, |query, record| query.bind(record.run_id.to_string())).await?;
-    let mut stored = HashSet::with_capacity(rows.len());
-    for row in &rows {
-        let event_id: Option<&str> = row.try_get(1)?;
-        stored.insert((parse(row.try_get(0)?)?, event_id.map(str::to_owned)));
-    }
-    let is_stored =
-        |record: &&&Record| stored.contains(&(record.run_id, record.last_event_id.map(|id| id.to_string())));
+    // A row that somebody has damaged is not what was written here.
+    let event_of = |row: &SqliteRow| {
+        let event_id: Option<&str> = row.try_get(1).ok()?;
+        Some((damaged::run_id(row, 0)?, event_id?.parse().ok()?))
+    };
+    let stored: HashSet<(RunId, EventId)> = rows.iter().filter_map(event_of).collect();
+    let is_stored = |record: &&&Record| {
+        record.last_event_id.is_some_and(|event_id| stored.contains(&(record.run_id, event_id)))
+    };
     Ok(records.iter().filter(is_stored).map(|record| record.run_id).collect())
-}
-
-pub(super) fn parse(run_id: &str) -> Result<RunId, sqlx::Error> {
-    run_id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }

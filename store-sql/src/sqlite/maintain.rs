@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
 use workflow_core::adapter::{Cursor, DriverlessSlice, EpochClaim};
 use workflow_core::{Epoch, Record, RunId, RunState, Timestamp};
 
@@ -98,15 +98,15 @@ async fn driven(
     connection: &mut SqliteConnection,
     records: &[Record],
 ) -> Result<HashSet<RunId>, sqlx::Error> {
-    let mut driven =
-        run_ids(&UNSENT.fetch(connection, records, |q, record| q.bind(record.run_id.to_string())).await?)?;
+    let unsent = UNSENT.fetch(connection, records, |q, record| q.bind(record.run_id.to_string())).await?;
+    let mut driven = run_ids(&unsent);
     for statement in [&WAITING, &DEAD] {
         let rows = statement
             .fetch(connection, records, |q, record| {
                 q.bind(record.run_id.to_string()).bind(as_i64(record.version.get()))
             })
             .await?;
-        driven.extend(run_ids(&rows)?);
+        driven.extend(run_ids(&rows));
     }
     Ok(driven)
 }
@@ -120,8 +120,8 @@ pub(super) async fn purge(
     let ended = [RunState::Cancelled, RunState::Completed, RunState::DataDeleted].map(RunState::code);
     let text = format!(
         "select run_id from workflow_records where workflow_name = ? and created_at < ? and updated_at < ? and run_state \
-         in ({}, {}, {}) and not exists (select 1 from workflow_outbox o where o.run_id = workflow_records.run_id) order \
-         by created_at limit ?",
+         in ({}, {}, {}) and run_id not in (select run_id from workflow_outbox where run_id is not null) order by \
+         created_at limit ?",
         ended[0], ended[1], ended[2]
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(text))
@@ -138,6 +138,6 @@ pub(super) async fn purge(
     Ok(runs.len() as u64)
 }
 
-fn run_ids(rows: &[SqliteRow]) -> Result<HashSet<RunId>, sqlx::Error> {
-    rows.iter().map(|row| super::commit::parse(row.try_get(0)?)).collect()
+fn run_ids(rows: &[SqliteRow]) -> HashSet<RunId> {
+    rows.iter().filter_map(|row| damaged::run_id(row, 0)).collect()
 }
