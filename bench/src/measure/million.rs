@@ -22,7 +22,7 @@ pub(super) fn measure(extent: Extent) -> anyhow::Result<Vec<Measured>> {
     ])
 }
 
-/// Random keys: each run that is started writes a page of a large index for itself alone, which no engine can spare.
+/// Random keys: each run that is started has its place on another page of a large index. Without a bound.
 pub(super) fn measure_scattered(extent: Extent) -> anyhow::Result<Vec<Measured>> {
     let [ratio, full, empty] = compare(extent, Keys::Scattered)?;
     Ok(vec![

@@ -80,8 +80,8 @@ pub(crate) fn measure(name: &str, extent: Extent) -> anyhow::Result<Vec<Measured
         "idle_cpu_percent" => idle::measure(extent),
         "million_finished_of_empty" => million::measure(extent),
         "million_finished_of_empty_scattered_keys" => million::measure_scattered(extent),
-        "bytes_per_waiting_run_sqlite" => waiting::measure_sqlite(extent),
-        "bytes_per_waiting_run_memory" => waiting::measure_memory(extent),
+        "bytes_per_waiting_run_sqlite" => waiting::measure_sqlite(),
+        "bytes_per_waiting_run_memory" => waiting::measure_memory(),
         _ => bail!("there is no measurement {name:?}"),
     }
 }
