@@ -2,7 +2,7 @@
 
 mod answer;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -144,7 +144,7 @@ impl<T, S: Status> Run<T, S> {
     /// # );
     /// ```
     pub fn cancelled(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.signals.subscribe(self.record.run_id).cancelled_owned()
+        self.signals.subscribe((self.record.run_id, self.record.version)).cancelled_owned()
     }
 
     /// Adds work on the same database that commits with this transition or not at all. It is made by the store's
@@ -205,12 +205,18 @@ pub(crate) struct CallContext {
     pub(crate) signals: Arc<CancelSignals>,
 }
 
-/// The runs of one process that are to be told when they are cancelled; a run that never asks costs nothing.
+/// The calls of one process that are to be told when their run is moved; one that never asks costs nothing.
+///
+/// They are told apart by the version that they work on: a call on the version that a move has stored may be under way
+/// before the move's caller gets to tell those before it.
 #[derive(Default)]
 pub(crate) struct CancelSignals {
     all: CancellationToken,
-    runs: Mutex<HashMap<RunId, Signal>>,
+    calls: Mutex<BTreeMap<CallKey, Signal>>,
 }
+
+/// What a call works on.
+pub(crate) type CallKey = (RunId, Version);
 
 struct Signal {
     token: CancellationToken,
@@ -219,31 +225,31 @@ struct Signal {
 }
 
 impl CancelSignals {
-    fn subscribe(&self, run_id: RunId) -> CancellationToken {
-        self.lock().entry(run_id).or_insert_with(|| Signal::of(&self.all)).token.clone()
+    fn subscribe(&self, call: CallKey) -> CancellationToken {
+        self.lock().entry(call).or_insert_with(|| Signal::of(&self.all)).token.clone()
     }
 
     /// The signal of a call that did not end at once.
-    pub(crate) fn begin(&self, run_id: RunId) -> CancellationToken {
-        let mut runs = self.lock();
-        let signal = runs.entry(run_id).or_insert_with(|| Signal::of(&self.all));
+    pub(crate) fn begin(&self, call: CallKey) -> CancellationToken {
+        let mut calls = self.lock();
+        let signal = calls.entry(call).or_insert_with(|| Signal::of(&self.all));
         signal.calls += 1;
         signal.token.clone()
     }
 
     /// A call has ended; `begun` tells whether it had asked for its signal.
-    pub(crate) fn end(&self, run_id: RunId, begun: bool) {
-        let mut runs = self.lock();
-        let Some(signal) = runs.get_mut(&run_id) else { return };
+    pub(crate) fn end(&self, call: CallKey, begun: bool) {
+        let mut calls = self.lock();
+        let Some(signal) = calls.get_mut(&call) else { return };
         signal.calls -= usize::from(begun);
         if signal.calls == 0 {
-            runs.remove(&run_id);
+            calls.remove(&call);
         }
     }
 
-    /// Tells one run, if it asked.
-    pub(crate) fn cancel(&self, run_id: RunId) {
-        if let Some(signal) = self.lock().get(&run_id) {
+    /// Tells the calls on versions of a run that were before the one that is stored now.
+    pub(crate) fn cancel(&self, run_id: RunId, stored: Version) {
+        for (_, signal) in self.lock().range((run_id, Version::FIRST)..(run_id, stored)) {
             signal.token.cancel();
         }
     }
@@ -253,8 +259,8 @@ impl CancelSignals {
         self.all.cancel();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Signal>> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<CallKey, Signal>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use sqlx::sqlite::SqliteRow;
 use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 use workflow_core::adapter::{Cursor, DriverlessSlice, EpochClaim};
 use workflow_core::{Epoch, Record, RunId, RunState, Timestamp};
 

@@ -13,8 +13,8 @@ use tracing::Span;
 
 use crate::adapter::{BoxFuture, Clock};
 use crate::definition::ProcessOptions;
-use crate::run::CancelSignals;
-use crate::{Record, RunId, StepError, retryable};
+use crate::run::{CallKey, CancelSignals};
+use crate::{Record, StepError, retryable};
 
 /// Why a call did not end by itself.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(crate) enum Stopped {
 
 /// The limits of a call, and the span that it runs in.
 pub(crate) struct Limits {
-    pub(crate) run_id: RunId,
+    pub(crate) call: CallKey,
     pub(crate) span: Span,
     pub(crate) timeout: Option<Duration>,
     pub(crate) grace: Duration,
@@ -37,14 +37,14 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn new(
-        run_id: RunId,
+        call: CallKey,
         span: Span,
         options: &ProcessOptions,
         clock: &Arc<dyn Clock>,
         signals: &Arc<CancelSignals>,
     ) -> Self {
         Self {
-            run_id,
+            call,
             span,
             timeout: options.attempt_timeout,
             grace: options.cancel_grace,
@@ -55,7 +55,7 @@ impl Limits {
 
     /// Ends when the call has to.
     fn reached(&self) -> BoxFuture<'static, Stopped> {
-        let cancelled = self.signals.begin(self.run_id);
+        let cancelled = self.signals.begin(self.call);
         let (clock, grace, timeout) = (Arc::clone(&self.clock), self.grace, self.timeout);
         // While the function runs, a clock that skips time would cut it short.
         let hold = clock.hold();
@@ -98,7 +98,7 @@ pub(crate) async fn guarded<V>(
 ) -> Result<Result<V, StepError>, Stopped> {
     let mut call: CatchUnwind<AssertUnwindSafe<BoxFuture<'_, _>>> = AssertUnwindSafe(call).catch_unwind();
     let mut reached: Option<BoxFuture<'static, Stopped>> = None;
-    let mut ending = Ending { run_id: limits.run_id, signals: Arc::clone(&limits.signals), begun: false };
+    let mut ending = Ending { key: limits.call, signals: Arc::clone(&limits.signals), begun: false };
     // By reference as a whole: captured by its parts, the flag would be a copy.
     let ending = &mut ending;
     poll_fn(move |cx: &mut Context<'_>| {
@@ -116,14 +116,14 @@ pub(crate) async fn guarded<V>(
 
 /// Forgets the signal of a call, also when the call's future is dropped.
 struct Ending {
-    run_id: RunId,
+    key: CallKey,
     signals: Arc<CancelSignals>,
     begun: bool,
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.signals.end(self.run_id, self.begun);
+        self.signals.end(self.key, self.begun);
     }
 }
 

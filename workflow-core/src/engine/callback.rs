@@ -118,12 +118,12 @@ impl<T: Object, S: Status> Core<T, S> {
         record: &Record,
         (change, outcome): (Change, CallbackOutcome),
     ) -> Result<Option<CallbackOutcome>, Error> {
-        let to = change.record.as_ref().map(|next| next.run_state);
+        let next = change.record.as_ref().map(|next| (next.run_state, next.version));
         match self.hub.commit_one(change).await? {
             Outcome::Stored(_) => {
-                if let Some(to) = to {
+                if let Some((to, version)) = next {
                     self.metrics.run_state_changed(record.run_state, to);
-                    self.signals.cancel(record.run_id);
+                    self.signals.cancel(record.run_id, version);
                 }
                 Ok(Some(outcome))
             }
@@ -143,9 +143,10 @@ impl<T: Object, S: Status> Core<T, S> {
         record: &Arc<Record>,
         payload: Payload,
     ) -> Result<Applying, Error> {
-        let mut run = self.open(record, 1, None)?;
         let begun = self.hub.clock.elapsed();
         for part in self.definition.callbacks_of(record.status) {
+            // One that skips leaves nothing in the run for the next.
+            let mut run = self.open(record, 1, None)?;
             let next = self.call_back(part, &mut run, payload.clone()).await?;
             if !matches!(next, Next::Skip) {
                 let duration = self.hub.clock.elapsed().saturating_sub(begun);
@@ -165,7 +166,7 @@ impl<T: Object, S: Status> Core<T, S> {
         let what = || format!("the callback of status {} for run {}", part.from.name(), run.id());
         let what_text = what();
         let span = attempt_span("callback", run.record(), 1);
-        let limits = Limits::new(run.id(), span, &options, &self.hub.clock, &self.signals);
+        let limits = Limits::new((run.id(), run.version()), span, &options, &self.hub.clock, &self.signals);
         let called = guarded((part.call)(run, payload), limits).await;
         let function = |reason: String| Error::Function { what: what_text, reason: reason.into() };
         match called {

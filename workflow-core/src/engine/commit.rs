@@ -11,9 +11,7 @@ use super::due::DueHints;
 use super::moved::Moved;
 use super::outbox::Outbox;
 use super::waiters::Waiters;
-use crate::adapter::{
-    BackendError, Change, Clock, DynStore, Effect, ErrorKind, OutboxRow, Outcome, Publication, SystemClock,
-};
+use crate::adapter::{BackendError, Change, DynStore, Effect, ErrorKind, OutboxRow, Outcome, Publication};
 use crate::{EventId, RunId};
 
 /// How long settled rows wait for a commit to ride along with, before one is made for them alone.
@@ -154,7 +152,7 @@ impl Committer {
                 first = self.submissions.recv() => {
                     return first.map_or(Woken::Closed, Woken::Submission);
                 }
-                () = SystemClock::new().sleep(ACK_LINGER), if waiting => return Woken::Acks,
+                () = self.store.clock().sleep(ACK_LINGER), if waiting => return Woken::Acks,
                 () = acks.arrived.notified(), if self.takes_acks && !waiting => {}
             }
         }
@@ -179,7 +177,7 @@ impl Committer {
                 self.aftermath.due.ring(earliest_due);
                 self.stored(&noted, outcomes, replies).await;
             }
-            Err(error) => self.failed(&error, replies),
+            Err(error) => self.failed(&error, replies).await,
         }
     }
 
@@ -216,10 +214,22 @@ impl Committer {
         }
     }
 
-    fn failed(&self, error: &BackendError, replies: Vec<(usize, oneshot::Sender<Answer>)>) {
+    /// What was stored by a commit whose answer is lost is known to the store alone.
+    async fn tell_waiters(&self) {
+        match self.store.lookup(&self.aftermath.waiters.runs()).await {
+            Ok(found) => {
+                found.iter().flatten().flatten().for_each(|record| self.aftermath.waiters.tell(record));
+            }
+            Err(error) => tracing::warn!(error = %error, "runs that are waited for cannot be read"),
+        }
+    }
+
+    async fn failed(&self, error: &BackendError, replies: Vec<(usize, oneshot::Sender<Answer>)>) {
         tracing::warn!(error = %error, changes = replies.iter().map(|(count, _)| count).sum::<usize>(), "commit failed");
         if error.kind() == ErrorKind::UnknownOutcome {
             self.aftermath.outbox.read_table();
+            self.aftermath.due.dealt_with();
+            self.tell_waiters().await;
         }
         for (_, reply) in replies {
             let _ = reply.send(Err(error.clone()));

@@ -9,11 +9,13 @@ use tokio_util::task::TaskTracker;
 use super::core::{Core, Object};
 use super::due::{Taken, TakesDue};
 use super::metrics::ProcessMetrics;
+use super::moves::OWED_AFTER;
+use super::plan::is_retry_of;
 use crate::adapter::{
     BoxFuture, Change, DueTimer, Effect, Fence, Outcome, RetryKey, RetryRow, RetryUpdate, TimerKey,
 };
 use crate::definition::TimeoutPart;
-use crate::{Move, ProcessName, RunState, Status, StatusCode, Transition, header};
+use crate::{Error, Move, ProcessName, Record, RunState, Status, StatusCode, Transition, header};
 
 /// How long work that the store did not take waits before it is offered again.
 const BACK_OFF: std::time::Duration = std::time::Duration::from_millis(200);
@@ -74,7 +76,7 @@ impl<T: Object, S: Status> DueWork<T, S> {
 
     fn owner_by_process(&self, process: &ProcessName) -> Option<Owned> {
         let all = self.owned.read().unwrap_or_else(PoisonError::into_inner);
-        all.values().find(|owned| owned.process == *process).cloned()
+        all.values().find(|owned| is_retry_of(process, &owned.process)).cloned()
     }
 
     fn claim_timer(&self, key: &TimerKey) -> bool {
@@ -100,23 +102,33 @@ impl<T: Object, S: Status> DueWork<T, S> {
         self.core.definition.timeouts_of(status).find(|part| part.name == timer.name)
     }
 
-    /// Stores what was made of due work; what the store does not take is offered again after a while.
-    pub(crate) async fn store(&self, change: Change) -> Option<Outcome> {
-        let from_to = change.record.as_ref().map(|next| (next.run_id, next.run_state));
-        match self.core.hub.commit_one(change).await {
-            Ok(outcome) => {
-                if let (Outcome::Stored(_), Some((run_id, to))) = (&outcome, from_to) {
-                    self.core.metrics.run_state_changed(RunState::Running, to);
-                    self.core.signals.cancel(run_id);
-                }
-                Some(outcome)
-            }
+    /// Stores what was made of due work, on a run that was in `from`; what the store does not take is offered again
+    /// after a while.
+    pub(crate) async fn store(&self, from: RunState, change: Change) -> Option<Outcome> {
+        let next = change.record.as_ref().map(|next| (next.run_id, next.run_state, next.version));
+        let outcome = match self.core.hub.commit_one(change).await {
+            Ok(outcome) => outcome,
             Err(error) => {
                 tracing::warn!(error = %error, "due work could not be stored");
                 self.core.hub.clock.sleep(BACK_OFF).await;
-                None
+                return None;
             }
+        };
+        match (&outcome, next) {
+            (Outcome::Stored(_), Some((run_id, to, version))) => {
+                self.core.metrics.run_state_changed(from, to);
+                self.core.signals.cancel(run_id, version);
+            }
+            // The role is lost, or the row locked, and nothing else would slow down the next try.
+            (Outcome::SupersededEpoch { .. } | Outcome::Busy, _) => self.core.hub.clock.sleep(BACK_OFF).await,
+            _ => {}
         }
+        Some(outcome)
+    }
+
+    /// Stores effects without a move.
+    pub(crate) async fn store_effects(&self, change: Change) -> Option<Outcome> {
+        self.store(RunState::Unknown, change).await
     }
 
     fn spawn_timer(self: &Arc<Self>, due: DueTimer, owned: Owned) {
@@ -151,24 +163,24 @@ impl<T: Object, S: Status> DueWork<T, S> {
             (header::RETRY_FOR, row.key.process.to_string()),
         ];
         let mut change = self.core.emit_again(row.key.run_id, row.key.version, &row.event, &headers);
-        let owes = self.is_owed(&row);
-        if owes {
+        if self.is_owed(&row) {
             // The run may have gone on; the hook on what it was is owed all the same.
             change.expect = crate::adapter::Expect::Nothing;
         }
         change.effects.push(Effect::PutRetry(RetryUpdate {
             key: row.key.clone(),
             attempt: row.attempt,
-            due: owes.then_some(crate::Due::In(std::time::Duration::from_secs(60))),
+            // It comes back if this event is lost as well; what is made of the event replaces or deletes the row.
+            due: Some(crate::Due::In(OWED_AFTER)),
             last_error: Arc::clone(&row.last_error),
             event: Arc::clone(&row.event),
         }));
-        if let Some(Outcome::VersionConflict { .. } | Outcome::Missing) = self.store(change).await {
+        if let Some(Outcome::VersionConflict { .. } | Outcome::Missing) = self.store_effects(change).await {
             self.drop_retry(row.key).await;
         }
     }
 
-    /// Whether a hook or a deletion hangs on a row, which then comes back until it is done.
+    /// Whether a hook or a deletion hangs on a row.
     fn is_owed(&self, row: &RetryRow) -> bool {
         RunState::ALL.iter().any(|state| self.core.plan.hook(*state) == Some(&row.key.process))
             || row.key.process == self.core.plan.deletion_process
@@ -176,24 +188,35 @@ impl<T: Object, S: Status> DueWork<T, S> {
 
     /// Resumes a run that the engine paused, unless somebody was faster.
     async fn resume(&self, row: RetryRow) {
-        let Ok(record) = self.core.lookup(row.key.run_id).await else {
-            return self.drop_retry(row.key).await;
-        };
+        let Some(record) = self.record_of(&row).await else { return };
         let transition = Transition { to: Move::Resume, object: None };
         let paused_still = record.version == row.key.version && record.run_state == RunState::Paused;
         let stamp = super::moves::Stamp::outside(crate::Actor::Engine);
         match self.core.change(&record, transition, None, stamp) {
             Ok(change) if paused_still => {
-                self.store(change).await;
+                self.store(record.run_state, change).await;
             }
             _ => self.drop_retry(row.key).await,
         }
     }
 
+    /// The run of a retry row. A row without one is dropped; one whose run cannot be read now is offered again.
+    pub(crate) async fn record_of(&self, row: &RetryRow) -> Option<Arc<Record>> {
+        match self.core.lookup(row.key.run_id).await {
+            Ok(record) => return Some(record),
+            Err(Error::Backend(error)) => {
+                tracing::warn!(run_id = %row.key.run_id, error = %error, "the run of a retry cannot be read");
+                self.core.hub.clock.sleep(BACK_OFF).await;
+            }
+            Err(_) => self.drop_retry(row.key.clone()).await,
+        }
+        None
+    }
+
     pub(crate) async fn drop_retry(&self, key: RetryKey) {
         let mut change = Change::new(key.run_id, crate::adapter::Expect::Nothing);
         change.effects.push(Effect::DeleteRetry(key));
-        self.store(change).await;
+        self.store_effects(change).await;
     }
 }
 
@@ -213,6 +236,10 @@ impl<T: Object, S: Status> TakesDue for DueWork<T, S> {
             }
         }
         for row in retries {
+            if super::timeout::is_of_timer(&row) && self.owner_by_process(&row.key.process).is_none() {
+                // It is left to the owner of the timeouts, who asks again when he becomes that.
+                continue;
+            }
             if self.claim_retry(&row.key) {
                 taken.new += 1;
                 self.spawn_retry(row);

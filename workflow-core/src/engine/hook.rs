@@ -1,6 +1,7 @@
 //! The consumers of run state changes and deletions: work on runs that have ended or stand still.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -10,14 +11,18 @@ use super::failure::GivingUp;
 use super::metrics::ProcessMetrics;
 use super::moves::Stamp;
 use super::work::{Made, Task, Work};
-use crate::adapter::{BoxFuture, Effect, RetryKey};
+use crate::adapter::{BackendError, BoxFuture, Effect, RetryKey, RetryUpdate};
 use crate::definition::HookPart;
 use crate::{
-    Actor, Consumer, Move, ProcessName, RunState, Status, StepError, Transition, retryable, terminal,
+    Actor, Consumer, Due, Move, ProcessName, RunState, Status, StepError, Transition, Version, header,
+    retryable, terminal,
 };
 
 /// What is left of an object that was deleted without the user's own deletion.
 const DELETED: &[u8] = br#"{"result":"deleted"}"#;
+
+/// How long a deletion waits for the hook on its run's end, before it looks again.
+const HOOK_WAIT: Duration = Duration::from_secs(1);
 
 /// A hook on a run state.
 pub(crate) struct HookWork<T, S> {
@@ -34,6 +39,14 @@ impl<T: Object, S: Status> Work for HookWork<T, S> {
 
     fn work(self: Arc<Self>, task: Task) -> BoxFuture<'static, Made> {
         Box::pin(async move {
+            match self.is_done(&task).await {
+                Ok(true) => return Made::Nothing,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(error = %error, "what is owed cannot be read");
+                    return Made::Again;
+                }
+            }
             match self.call(&task).await {
                 Ok(()) => done(&self.core, &self.process, &task),
                 Err(Some(error)) => self.failed(&task, error).await,
@@ -56,6 +69,16 @@ impl<T: Object, S: Status> HookWork<T, S> {
         &self.core.definition.hooks[self.part]
     }
 
+    /// Whether an event that was sent again because the hook is owed has come too late: a slow hook has ended meanwhile.
+    async fn is_done(&self, task: &Task) -> Result<bool, BackendError> {
+        if task.event.header(header::RETRY_FOR).is_none() {
+            return Ok(false);
+        }
+        let process = self.process.clone();
+        let key = RetryKey { run_id: task.record.run_id, version: task.version(), process };
+        Ok(self.core.hub.store.retry(&key).await?.is_none())
+    }
+
     /// Calls the hook; `None` as the error when it was told to stop.
     async fn call(&self, task: &Task) -> Result<(), Option<StepError>> {
         if task.record.run_state == RunState::DataDeleted {
@@ -67,7 +90,8 @@ impl<T: Object, S: Status> HookWork<T, S> {
         let mut run = opened.map_err(|error| Some(terminal(error)))?;
         let options = &self.part().options;
         let span = attempt_span(self.process.as_str(), &task.record, task.event.attempt());
-        let limits = Limits::new(run.id(), span, options, &self.core.hub.clock, &self.core.signals);
+        let call = (run.id(), run.version());
+        let limits = Limits::new(call, span, options, &self.core.hub.clock, &self.core.signals);
         let called = guarded((self.part().call)(&mut run), limits).await;
         self.metrics.took(self.core.hub.clock.elapsed().saturating_sub(begun));
         match called {
@@ -104,6 +128,14 @@ impl<T: Object, S: Status> Work for DeleteWork<T, S> {
 
     fn work(self: Arc<Self>, task: Task) -> BoxFuture<'static, Made> {
         Box::pin(async move {
+            match self.hook_is_owed(&task).await {
+                Ok(true) => return self.later(&task),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(error = %error, "what is owed cannot be read");
+                    return Made::Again;
+                }
+            }
             match self.scrubbed(&task) {
                 Ok(object) => self.deletion(&task, object),
                 Err(error) => self.failed(&task, error).await,
@@ -122,6 +154,33 @@ impl<T: Object, S: Status> Work for DeleteWork<T, S> {
 }
 
 impl<T: Object, S: Status> DeleteWork<T, S> {
+    /// Whether the hook on the run's end has not been called yet: it is to see the run before its data go.
+    async fn hook_is_owed(&self, task: &Task) -> Result<bool, BackendError> {
+        let Some(ended) = Version::new(task.version().get() - 1) else { return Ok(false) };
+        for state in [RunState::Completed, RunState::Cancelled] {
+            let Some(process) = self.core.plan.hook(state) else { continue };
+            let key = RetryKey { run_id: task.record.run_id, version: ended, process: process.clone() };
+            if self.core.hub.store.retry(&key).await?.is_some_and(|row| row.attempt == 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Has the deletion's event sent again after a while.
+    fn later(&self, task: &Task) -> Made {
+        let process = self.core.plan.deletion_process.clone();
+        let mut change = self.core.effects_at(task);
+        change.effects.push(Effect::PutRetry(RetryUpdate {
+            key: RetryKey { run_id: task.record.run_id, version: task.version(), process },
+            attempt: task.event.attempt().saturating_sub(1),
+            due: Some(Due::In(HOOK_WAIT)),
+            last_error: "the hook on the run's end has not been called yet".into(),
+            event: Arc::clone(&task.event),
+        }));
+        Made::change(change)
+    }
+
     /// What is left of the object. One that cannot be read any more is deleted as a whole.
     fn scrubbed(&self, task: &Task) -> Result<Bytes, StepError> {
         let Some(delete) = &self.core.definition.delete else { return Ok(Bytes::from_static(DELETED)) };

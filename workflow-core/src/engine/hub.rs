@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -125,6 +126,8 @@ impl Hub {
         {
             scope.cancel();
             tasks.wait().await;
+            // What was settled last has not been collected, perhaps.
+            self.outbox.acks_of(self.streamer.settled().now_or_never().unwrap_or_default());
             self.outbox.close().await;
             self.flush().await;
             self.store.stop_engine().await;

@@ -7,7 +7,7 @@ use super::core::{Core, Object};
 use super::failure::GivingUp;
 use super::metrics::ProcessMetrics;
 use super::work::{Made, Task, Work};
-use crate::adapter::{BoxFuture, Effect};
+use crate::adapter::{BoxFuture, Effect, RetryKey};
 use crate::definition::{Payload, ProcessOptions};
 use crate::{Consumer, Error, ProcessName, Status, StepError, retryable, terminal};
 
@@ -64,11 +64,14 @@ impl<T: Object, S: Status> InboxWork<T, S> {
                 Applying::Refused => return Ok(Made::Again),
             }
         }
-        if skipped.is_empty() {
+        if skipped.is_empty() && task.event.attempt() == 1 {
             return Ok(Made::Nothing);
         }
         let mut change = self.core.effects_at(task);
         change.effects.extend(skipped);
+        let process = self.process.clone();
+        let retry = RetryKey { run_id: record.run_id, version: task.version(), process };
+        change.effects.push(Effect::DeleteRetry(retry));
         Ok(Made::change(change))
     }
 }

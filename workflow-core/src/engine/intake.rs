@@ -26,7 +26,7 @@ use crate::adapter::{
     BackendError, BoxFuture, Change, Delivery, DynReceiver, Fence, Generation, Outcome, Position,
 };
 use crate::definition::ProcessOptions;
-use crate::{Record, RunId, Timestamp, Verdict, judge};
+use crate::{Record, RunId, Skip, Timestamp, Verdict, header, judge};
 
 /// An inline poll that takes longer holds up the others of its batch, so the next ones get tasks of their own.
 const INLINE_MAX: Duration = Duration::from_micros(200);
@@ -53,6 +53,8 @@ struct Flight {
     /// Further events of the run that came meanwhile; they are judged when this one has ended.
     next: Vec<Delivery>,
     looks: u32,
+    /// Whether nothing is done about it until a sleep has ended.
+    waits: bool,
 }
 
 /// A finished piece of work.
@@ -133,6 +135,10 @@ impl Stretch<'_> {
     ) -> Result<(), BackendError> {
         while !self.superseded {
             self.stopping = scope.is_cancelled();
+            if self.stopping {
+                // What only waits is left to the next owner.
+                self.flights.retain(|_, flight| !flight.waits);
+            }
             if self.stopping && self.flights.is_empty() {
                 return Ok(());
             }
@@ -185,12 +191,25 @@ impl Stretch<'_> {
 
     fn begin(&mut self, delivery: Delivery) {
         let run_id = delivery.event.run_id;
+        if delivery.event.header(header::RETRY_FOR).is_some_and(|process| process != &**self.process) {
+            self.metrics.skipped(Skip::NotWanted);
+            self.settled.push(delivery.position);
+            return;
+        }
         if let Some(flight) = self.flights.get_mut(&run_id) {
             flight.next.push(delivery);
             return;
         }
+        let flight = Flight { delivery: delivery.clone(), next: Vec::new(), looks: 0, waits: false };
+        self.flights.insert(run_id, flight);
+        if !self.options.consume_lag.is_zero() {
+            let wait = (delivery.at + self.options.consume_lag).since(self.hub.clock.now());
+            if !wait.is_zero() {
+                // It is judged after the wait: its run may be stopped meanwhile.
+                return self.again_after(run_id, wait);
+            }
+        }
         let hint = delivery.record.clone().filter(|record| !self.hub.moved.is_old(record));
-        self.flights.insert(run_id, Flight { delivery: delivery.clone(), next: Vec::new(), looks: 0 });
         match hint {
             Some(record)
                 if judge(&delivery.event, Some(&record), self.work.consumer()) == Verdict::Process =>
@@ -210,17 +229,7 @@ impl Stretch<'_> {
             fresh,
             inherited: !fresh && delivery.at < self.since,
         };
-        let work = guarded_work(Arc::clone(self.work), task);
-        let wait = (delivery.at + self.options.consume_lag).since(self.hub.clock.now());
-        if !self.options.consume_lag.is_zero() && !wait.is_zero() {
-            let clock = Arc::clone(&self.hub.clock);
-            self.running.spawn(async move {
-                clock.sleep(wait).await;
-                work.await
-            });
-        } else {
-            self.poll_inline(work);
-        }
+        self.poll_inline(guarded_work(Arc::clone(self.work), task));
     }
 
     fn poll_inline(&mut self, mut work: BoxFuture<'static, Ended>) {
@@ -267,7 +276,11 @@ impl Stretch<'_> {
         if self.stopping {
             return;
         }
-        for next in flight.next {
+        for mut next in flight.next {
+            if next.event.version <= flight.delivery.event.version {
+                // A repetition: what came of the event is not in the record that came along.
+                next.record = None;
+            }
             self.begin(next);
         }
     }

@@ -7,12 +7,12 @@ use super::core::{Core, Object};
 use crate::adapter::{Change, Effect, Expect, Fence, NewTimer, OutboxRow, RetryKey, RetryUpdate, TimerKey};
 use crate::definition::History;
 use crate::{
-    Actor, Due, Event, EventId, HistoryEntry, Move, PausedBy, Record, Refusal, Run, RunId, RunState, Status,
-    Transition, apply, header,
+    Actor, Due, Event, EventId, HistoryEntry, Move, PausedBy, ProcessName, Record, Refusal, Run, RunId,
+    RunState, Status, Transition, apply, header,
 };
 
-/// How long a hook or deletion that was stored may wait for its event, before the event is sent again.
-const OWED_AFTER: Duration = Duration::from_secs(60);
+/// How long a hook, deletion or retry that was stored may wait for its event, before the event is sent again.
+pub(crate) const OWED_AFTER: Duration = Duration::from_secs(60);
 
 /// Who makes a change, and how it came about.
 pub(crate) struct Stamp {
@@ -24,6 +24,17 @@ pub(crate) struct Stamp {
     pub(crate) retries_left: bool,
     /// Whether the timers of the status that the run stays in are known to be set.
     pub(crate) timers_set: bool,
+}
+
+/// What is known of the timers of the status that a change leaves its run in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Timers {
+    /// They are stored, or were before.
+    Set,
+    /// Not all of them gave an answer, so that the auto-inserter has to ask them again.
+    Failed,
+    /// There are none, or the change was not about them.
+    Unknown,
 }
 
 impl Stamp {
@@ -61,48 +72,76 @@ impl<T: Object, S: Status> Core<T, S> {
     ) -> Result<Change, Refusal> {
         let enters = matches!(transition.to, Move::Go { .. });
         let resumes = matches!(transition.to, Move::Resume);
+        let repeats = matches!(transition.to, Move::Repeat) && stamp.retries_left;
         let next = apply(record, transition)?;
         let mut change = Change::new(record.run_id, Expect::Version(record.version));
         if stamp.retries_left {
-            change.effects.push(Effect::DeleteRetries);
+            self.forget_retries(record, &mut change.effects);
         }
         let had_timers = self.plan.status(record.status).is_some_and(|plan| plan.has_timeouts);
         if had_timers && (enters || next.run_state.is_finished()) {
             change.effects.push(Effect::CancelTimers(None));
         }
-        if had_timers && resumes {
+        // A repetition deletes the retry rows that would have released them.
+        if had_timers && (resumes || repeats) {
             change.effects.push(Effect::ReleaseTimers);
         }
-        let mut timers_set = stamp.timers_set;
+        let mut timers = if stamp.timers_set { Timers::Set } else { Timers::Unknown };
         let next = if enters {
-            let (next, set) = self.enter(next, run, &mut change.effects);
-            timers_set = set;
+            let (next, asked) = self.enter(next, run, &mut change.effects);
+            timers = asked;
             next
         } else {
             next
         };
-        self.finish(change, Some(record), next, timers_set, stamp)
+        self.finish(change, Some(record), next, timers, stamp)
+    }
+
+    /// Deletes the retry rows of what the run waits for. A hook on a state that it has left is owed all the same.
+    fn forget_retries(&self, record: &Record, effects: &mut Vec<Effect>) {
+        let key = |process: &ProcessName| RetryKey {
+            run_id: record.run_id,
+            version: record.version,
+            process: process.clone(),
+        };
+        let mut forget = |process: &ProcessName| effects.push(Effect::DeleteRetry(key(process)));
+        match record.run_state {
+            RunState::Paused => forget(&self.plan.resume_process),
+            RunState::RequestedDataDeleted => forget(&self.plan.deletion_process),
+            RunState::Initiated | RunState::Running | RunState::Unknown => {
+                let plan = self.plan.status(record.status);
+                plan.into_iter().flat_map(|plan| &plan.retried_by).for_each(forget);
+            }
+            RunState::Cancelled | RunState::Completed | RunState::DataDeleted => {}
+        }
     }
 
     /// The change that stores a new run.
     pub(crate) fn creation(&self, record: Record, run: Option<&mut Run<T, S>>, stamp: Stamp) -> Change {
         let mut change = Change::new(record.run_id, Expect::Absent);
-        let (record, timers_set) = self.enter(record, run, &mut change.effects);
-        self.finish(change, None, record, timers_set, stamp).expect("a new run is not refused")
+        let (record, timers) = self.enter(record, run, &mut change.effects);
+        self.finish(change, None, record, timers, stamp).expect("a new run is not refused")
     }
 
-    /// Asks the timers of the status that a run enters; tells whether all of them answered.
-    fn enter(&self, next: Record, run: Option<&mut Run<T, S>>, effects: &mut Vec<Effect>) -> (Record, bool) {
+    /// Asks the timers of the status that a run enters.
+    fn enter(
+        &self,
+        next: Record,
+        run: Option<&mut Run<T, S>>,
+        effects: &mut Vec<Effect>,
+    ) -> (Record, Timers) {
         let waits = self.plan.status(next.status).is_some_and(|plan| plan.has_timeouts);
         if !waits || next.run_state.is_finished() {
-            return (next, false);
+            return (next, Timers::Unknown);
         }
-        let (Some(run), Some(status)) = (run, S::from_code(next.status)) else { return (next, false) };
+        let (Some(run), Some(status)) = (run, S::from_code(next.status)) else {
+            return (next, Timers::Failed);
+        };
         let shared = Arc::new(next);
         let before = run.enter(status, Arc::clone(&shared));
         let set = self.set_timers(run, &shared, shared.version, effects);
         run.enter(status, before);
-        (Arc::unwrap_or_clone(shared), set)
+        (Arc::unwrap_or_clone(shared), if set { Timers::Set } else { Timers::Failed })
     }
 
     /// Adds the timers of a run's status to the effects; tells whether all of them answered.
@@ -141,16 +180,16 @@ impl<T: Object, S: Status> Core<T, S> {
         mut change: Change,
         from: Option<&Record>,
         next: Record,
-        timers_set: bool,
+        timers: Timers,
         stamp: Stamp,
     ) -> Result<Change, Refusal> {
         let topic = self.plan.topic(&next.workflow_name, next.run_state, next.status);
         let mut event = Event::of_record(&next, topic);
-        if timers_set {
+        if timers == Timers::Set {
             event.set_header(header::TIMERS_SET, "1");
         }
         let event = Arc::new(event);
-        self.owe(&next, &event, &mut change.effects);
+        self.owe(&next, &event, timers, &mut change.effects);
         change.history = self.history(from, &next, &stamp);
         change.fence = stamp.fence;
         if let Some(id) = next.last_event_id {
@@ -160,8 +199,8 @@ impl<T: Object, S: Status> Core<T, S> {
         Ok(change)
     }
 
-    /// Notes what has to be done after the commit even if its event is lost: a hook, a deletion, a resume.
-    fn owe(&self, next: &Record, event: &Arc<Event>, effects: &mut Vec<Effect>) {
+    /// Notes what has to be done after the commit even if its event is lost: a hook, a deletion, a resume, a timer.
+    fn owe(&self, next: &Record, event: &Arc<Event>, timers: Timers, effects: &mut Vec<Effect>) {
         let mut owe = |process: &crate::ProcessName, after: Duration| {
             effects.push(Effect::PutRetry(RetryUpdate {
                 key: RetryKey { run_id: next.run_id, version: next.version, process: process.clone() },
@@ -171,6 +210,11 @@ impl<T: Object, S: Status> Core<T, S> {
                 event: Arc::clone(event),
             }));
         };
+        if timers == Timers::Failed
+            && let Some(plan) = self.plan.status(next.status)
+        {
+            owe(&plan.inserter, OWED_AFTER);
+        }
         if let Some(process) = self.plan.hook(next.run_state) {
             owe(process, OWED_AFTER);
         }

@@ -35,7 +35,7 @@ impl<T: Object, S: Status> Core<T, S> {
             let now = change.record.as_ref().map_or(record.run_state, |next| next.run_state);
             match self.hub.commit_one(change).await? {
                 Outcome::Stored(_) => {
-                    self.signals.cancel(run_id);
+                    self.signals.cancel(run_id, record.version.next());
                     self.metrics.run_state_changed(record.run_state, now);
                     return Ok(());
                 }

@@ -186,6 +186,11 @@ impl Outbox {
         self.lag_millis.store(u64::try_from(age.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
+    /// These rows can go.
+    pub(crate) fn acks_of(&self, settled: Vec<EventId>) {
+        self.acks.push(settled);
+    }
+
     /// No engine runs here any more.
     pub(crate) async fn close(&self) {
         *self.gate.lock().await = Gate::Closed;
@@ -233,7 +238,7 @@ pub(crate) async fn relay(hub: Arc<Hub>, options: OutboxOptions, scope: Cancella
 pub(crate) async fn collect_settled(hub: Arc<Hub>, scope: CancellationToken) {
     loop {
         tokio::select! {
-            settled = hub.streamer.settled() => hub.outbox.acks.push(settled),
+            settled = hub.streamer.settled() => hub.outbox.acks_of(settled),
             () = scope.cancelled() => return,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::definition::Definition;
-use crate::{GroupName, ProcessName, RunState, Status, StatusCode, Topic};
+use crate::{GroupName, ProcessName, RunState, Status, StatusCode, TimerName, Topic, fnv1a_32};
 
 /// What every transition needs and what would otherwise be made again for each.
 pub(crate) struct Plan {
@@ -25,6 +25,24 @@ pub(crate) struct StatusPlan {
     pub(crate) has_step: bool,
     /// Whether early callbacks may be waiting for it.
     pub(crate) has_inbox: bool,
+    /// The processes that may have retry rows of a run that is in it.
+    pub(crate) retried_by: Vec<ProcessName>,
+    /// The process that sets its timers.
+    pub(crate) inserter: ProcessName,
+}
+
+/// The name under which the attempts of one of a status's timers are counted.
+pub(crate) fn timer_process(timeouts: &ProcessName, timer: &TimerName) -> ProcessName {
+    let short = || format!("{timeouts}/{:08x}", fnv1a_32(timer.as_str().as_bytes()));
+    ProcessName::new(format!("{timeouts}/{timer}"))
+        .or_else(|_| ProcessName::new(short()))
+        .expect("build() checks the longer name of the status's auto-inserter, which leaves room for these")
+}
+
+/// Whether a retry row's process is that of these timeouts, or of one of their timers.
+pub(crate) fn is_retry_of(process: &ProcessName, timeouts: &ProcessName) -> bool {
+    let rest = process.as_str().strip_prefix(timeouts.as_str());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The name under which a group's errors and retries are counted.
@@ -44,6 +62,8 @@ impl Plan {
                 has_timeouts: definition.timeouts_of(code).next().is_some(),
                 has_step: definition.step(code).is_some(),
                 has_inbox: definition.callbacks_of(code).any(|part| part.buffered),
+                retried_by: retried_by(definition, code),
+                inserter: process_name(&GroupName::of_timeout_inserter(name, code)),
             };
             (code, plan)
         };
@@ -79,4 +99,23 @@ impl Plan {
     pub(crate) fn hook(&self, state: RunState) -> Option<&ProcessName> {
         self.hooks.iter().find(|(on, _)| *on == state).map(|(_, process)| process)
     }
+}
+
+fn retried_by<T, S: Status>(definition: &Definition<T, S>, code: StatusCode) -> Vec<ProcessName> {
+    let name = &definition.name;
+    let mut processes = Vec::new();
+    if definition.step(code).is_some() {
+        processes.push(process_name(&GroupName::of_step(name, code)));
+    }
+    if definition.callbacks_of(code).any(|part| part.buffered) {
+        processes.push(process_name(&GroupName::of_inbox(name, code)));
+    }
+    let timeouts = process_name(&GroupName::of_timeouts(name, code));
+    for part in definition.timeouts_of(code) {
+        processes.push(timer_process(&timeouts, &part.name));
+    }
+    if definition.timeouts_of(code).next().is_some() {
+        processes.push(process_name(&GroupName::of_timeout_inserter(name, code)));
+    }
+    processes
 }

@@ -53,7 +53,12 @@ impl<T: Object, S: Status> ReconcileProcess<T, S> {
     }
 
     async fn drive(&self, records: &[Arc<Record>], fence: &Fence) -> Result<(), BackendError> {
-        let mut changes: Vec<Change> = records.iter().filter_map(|record| self.event_again(record)).collect();
+        let mut changes: Vec<Change> = Vec::new();
+        for record in records {
+            if self.waits_for_an_event(record).await? {
+                changes.push(self.event_again(record));
+            }
+        }
         if changes.is_empty() {
             return Ok(());
         }
@@ -67,15 +72,23 @@ impl<T: Object, S: Status> ReconcileProcess<T, S> {
         Ok(())
     }
 
-    /// The event of a run that somebody should be working on. A run that waits for a callback needs none.
-    fn event_again(&self, record: &Record) -> Option<Change> {
-        let plan = self.core.plan.status(record.status)?;
-        let live = matches!(record.run_state, RunState::Initiated | RunState::Running);
-        if !plan.has_step || !live {
-            return None;
+    /// Whether somebody should be working on a run: its step, or a callback that came early. One that waits for a
+    /// callback needs no event, and timers are found without one.
+    async fn waits_for_an_event(&self, record: &Record) -> Result<bool, BackendError> {
+        let Some(plan) = self.core.plan.status(record.status) else { return Ok(false) };
+        if !matches!(record.run_state, RunState::Initiated | RunState::Running) {
+            return Ok(false);
         }
+        if plan.has_step || !plan.has_inbox {
+            return Ok(plan.has_step);
+        }
+        let inbox = self.core.hub.store.inbox(record.run_id, record.status).await?;
+        Ok(inbox.iter().any(|callback| !callback.applied))
+    }
+
+    fn event_again(&self, record: &Record) -> Change {
         let topic = self.core.plan.topic(&record.workflow_name, record.run_state, record.status);
         let event = Event::of_record(record, topic);
-        Some(self.core.emit_again(record.run_id, record.version, &event, &[]))
+        self.core.emit_again(record.run_id, record.version, &event, &[])
     }
 }

@@ -1,13 +1,15 @@
 //! Waiting for a role, running its process while it is owned, and waiting for it again.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::hub::Hub;
 use super::metrics::{ProcessMetrics, ProcessState};
-use crate::adapter::{BackendError, BoxFuture, Fence, RoleClaim};
+use crate::adapter::{BackendError, BoxFuture, ErrorKind, Fence, RoleClaim};
 
 /// How long a process waits after an error, before it claims its role again.
 const ERROR_BACK_OFF: Duration = Duration::from_millis(500);
@@ -32,7 +34,13 @@ pub(crate) async fn supervise(
 ) {
     while !shutdown.is_cancelled() {
         metrics.set_state(ProcessState::Idle);
-        if let Err(error) = own_and_run(&hub, &claim, &metrics, &mut process, &shutdown).await {
+        let run =
+            AssertUnwindSafe(own_and_run(&hub, &claim, &metrics, &mut process, &shutdown)).catch_unwind();
+        // A function of the user's that is no run's, as a schedule's, may panic.
+        let ended = run.await.unwrap_or_else(|panic| {
+            Err(BackendError::new(ErrorKind::Permanent, super::attempt::panicked(&*panic).reason()))
+        });
+        if let Err(error) = ended {
             metrics.error();
             tracing::warn!(role = %claim.role, error = %error, "process failed and begins again");
         }

@@ -58,7 +58,7 @@ impl<T: Object, S: Status> ScheduleProcess<T, S> {
         let clock = &self.core.hub.clock;
         let mut last = match self.core.hub.store.last_slot(&self.slot(Timestamp::from_millis(0))).await? {
             Some(last) => last,
-            None => clock.now(),
+            None => self.begin(fence).await?,
         };
         loop {
             let Some(slot) = self.next_slot(last, clock.now()) else {
@@ -74,6 +74,13 @@ impl<T: Object, S: Status> ScheduleProcess<T, S> {
             self.take(slot, fence).await?;
             last = slot;
         }
+    }
+
+    /// Notes when the schedule began, as if that had been a slot: the first real one can then be missed as any other.
+    async fn begin(&self, fence: &Fence) -> Result<Timestamp, BackendError> {
+        let now = self.core.hub.clock.now();
+        self.note(self.slot(now), fence).await?;
+        Ok(now)
     }
 
     /// The slot after `last`. Of several that were missed, only the latest is made up for.
@@ -118,6 +125,11 @@ impl<T: Object, S: Status> ScheduleProcess<T, S> {
                 other => return Err(unexpected(&other)),
             }
         }
+        self.note(key, fence).await
+    }
+
+    /// Notes a slot without a run.
+    async fn note(&self, key: SlotKey, fence: &Fence) -> Result<(), BackendError> {
         let mut change = Change::new(RunId::from_uuid(uuid::Uuid::nil()), Expect::Nothing);
         change.fence = Some(fence.clone());
         change.effects.push(Effect::TakeSlot(key));

@@ -126,8 +126,8 @@ impl<T: Object, S: Status> StepWork<T, S> {
             let opened = self.core.open(&task.record, task.event.attempt(), fence);
             let mut run = opened.map_err(|error| Unfinished::Failed(terminal(error)))?;
             let span = attempt_span(self.process.as_str(), &task.record, task.event.attempt());
-            let limits =
-                Limits::new(run.id(), span, self.options(), &self.core.hub.clock, &self.core.signals);
+            let call = (run.id(), run.version());
+            let limits = Limits::new(call, span, self.options(), &self.core.hub.clock, &self.core.signals);
             let called = guarded((self.part().call)(&mut run), limits).await.map_err(Unfinished::Stopped)?;
             match called {
                 Ok(next) => return Ok((run, next)),

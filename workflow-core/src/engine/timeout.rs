@@ -9,6 +9,7 @@ use super::core::Object;
 use super::due_work::{DueWork, Owned};
 use super::failure::{GivingUp, shorten};
 use super::moves::Stamp;
+use super::plan::timer_process;
 use super::work::{Made, Task};
 use crate::adapter::{
     Change, DeadLetter, DueTimer, Effect, Expect, Outcome, RetryKey, RetryRow, TimerKey, TimerRow,
@@ -79,7 +80,8 @@ impl<T: Object, S: Status> DueWork<T, S> {
             Err(error) => return Called::Failed(terminal(error)),
         };
         let span = attempt_span(owned.process.as_str(), record, attempt);
-        let limits = Limits::new(run.id(), span, &part.options, &self.core.hub.clock, &self.core.signals);
+        let call = (run.id(), run.version());
+        let limits = Limits::new(call, span, &part.options, &self.core.hub.clock, &self.core.signals);
         match guarded((part.call)(&mut run), limits).await {
             Ok(Ok(next)) => Called::Next(run, next),
             Ok(Err(error)) => Called::Failed(error),
@@ -119,7 +121,7 @@ impl<T: Object, S: Status> DueWork<T, S> {
     ) {
         // Before the cancelling of the status's other timers, so that this one is known as the one that fired.
         change.effects.insert(0, Effect::CompleteTimer(timer.key.clone()));
-        if let Some(Outcome::AttachedFailed(reason)) = self.store(change).await {
+        if let Some(Outcome::AttachedFailed(reason)) = self.store(record.run_state, change).await {
             self.fail(timer, record, part, owned, attempt, retryable(reason.to_string())).await;
         }
     }
@@ -147,24 +149,23 @@ impl<T: Object, S: Status> DueWork<T, S> {
             fresh: false,
             inherited: false,
         };
-        let made = self.core.failed(&owned.process, &part.options, GivingUp::Pauses, &task, &error).await;
+        let process = timer_process(&owned.process, &timer.key.name);
+        let made = self.core.failed(&process, &part.options, GivingUp::Pauses, &task, &error).await;
         if let Made::Change(mut change) = made {
             change.effects.push(Effect::HoldTimer(timer.key.clone()));
-            self.store(*change).await;
+            self.store(record.run_state, *change).await;
         }
     }
 
     /// Tries a timeout again whose retry row is due.
     pub(crate) async fn fire_again(&self, row: RetryRow, owned: &Owned) {
-        let record = self.core.lookup(row.key.run_id).await.ok();
-        let Some((timer, record)) = record.and_then(|record| Some((timer_of(&row)?, record))) else {
-            return self.drop_retry(row.key).await;
-        };
+        let Some(record) = self.record_of(&row).await else { return };
+        let Some(timer) = timer_of(&row) else { return self.drop_retry(row.key).await };
         if record.version != row.key.version {
             let mut change = Change::new(row.key.run_id, Expect::Version(record.version));
             change.effects.push(Effect::DeleteRetry(row.key.clone()));
             change.effects.push(Effect::ReleaseTimers);
-            self.store(change).await;
+            self.store_effects(change).await;
             return;
         }
         self.fire(DueTimer { timer, record: Ok(Some(record)) }, owned, row.attempt.saturating_add(1)).await;
@@ -175,7 +176,7 @@ impl<T: Object, S: Status> DueWork<T, S> {
         let mut change = Change::new(timer.key.run_id, expect);
         change.fence = Some(owned.fence.clone());
         change.effects.push(Effect::CancelTimers(Some(timer.key.entered)));
-        self.store(change).await;
+        self.store_effects(change).await;
     }
 
     async fn hold(&self, timer: &TimerRow, record: &Record, owned: &Owned) {
@@ -186,10 +187,10 @@ impl<T: Object, S: Status> DueWork<T, S> {
         let mut change = Change::new(timer.key.run_id, Expect::Version(record.version));
         change.fence = Some(owned.fence.clone());
         change.effects.push(how(timer.key.clone()));
-        let process = owned.process.clone();
+        let process = timer_process(&owned.process, &timer.key.name);
         let retry = RetryKey { run_id: record.run_id, version: record.version, process };
         change.effects.push(Effect::DeleteRetry(retry));
-        self.store(change).await;
+        self.store_effects(change).await;
     }
 
     /// A timer whose timeout the definition has no more.
@@ -216,8 +217,13 @@ impl<T: Object, S: Status> DueWork<T, S> {
             data: Bytes::new(),
             created_at: timer.created_at,
         }));
-        self.store(change).await;
+        self.store_effects(change).await;
     }
+}
+
+/// Whether a retry row is about a timer.
+pub(crate) fn is_of_timer(row: &RetryRow) -> bool {
+    row.event.header(TIMER).is_some()
 }
 
 /// The timer that a retry row of a timeout is about.

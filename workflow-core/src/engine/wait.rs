@@ -107,7 +107,11 @@ impl<'a, T: Object, S: Status> Wait<'a, T, S> {
         let mut waiting = core.hub.waiters.join(self.run_id);
         let mut record = core.lookup(self.run_id).await?;
         while !reached(record.run_state) {
-            record = waiting.records.recv().await.ok_or(Error::ShuttingDown)?;
+            let next = waiting.records.recv().await.ok_or(Error::ShuttingDown)?;
+            // What was told between the joining and the look-up is older than what was looked up.
+            if next.version > record.version {
+                record = next;
+            }
         }
         self.client.stored(record)
     }

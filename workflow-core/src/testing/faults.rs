@@ -24,7 +24,9 @@ struct Plan {
     fail_commits: AtomicU32,
     lose_answers: AtomicU32,
     fail_reads: AtomicU32,
+    good_reads: AtomicU32,
     lose_events: AtomicU32,
+    good_events: AtomicU32,
     repeat_events: AtomicU32,
     /// The number of the commit after which the process is as good as dead; 0 for never.
     crash_after: AtomicU64,
@@ -64,11 +66,23 @@ impl Faults {
 
     /// The next reads fail with a transient error.
     pub fn fail_reads(&self, reads: u32) {
+        self.fail_reads_after(0, reads);
+    }
+
+    /// After so many good reads, the next ones fail with a transient error.
+    pub fn fail_reads_after(&self, good: u32, reads: u32) {
+        self.0.good_reads.store(good, Ordering::Release);
         self.0.fail_reads.store(reads, Ordering::Release);
     }
 
     /// The next events are acknowledged by the stream and reach nobody, as when a broker loses its disk.
     pub fn lose_events(&self, events: u32) {
+        self.lose_events_after(0, events);
+    }
+
+    /// After so many events that arrive, the next ones are lost.
+    pub fn lose_events_after(&self, good: u32, events: u32) {
+        self.0.good_events.store(good, Ordering::Release);
         self.0.lose_events.store(events, Ordering::Release);
     }
 
@@ -115,14 +129,14 @@ impl Faults {
 
     pub(super) fn next_read(&self) -> Result<(), BackendError> {
         self.alive()?;
-        if take(&self.0.fail_reads) {
+        if !take(&self.0.good_reads) && take(&self.0.fail_reads) {
             return Err(BackendError::new(ErrorKind::Transient, "the read was made to fail"));
         }
         Ok(())
     }
 
     pub(super) fn next_event_is_lost(&self) -> bool {
-        take(&self.0.lose_events)
+        !take(&self.0.good_events) && take(&self.0.lose_events)
     }
 
     pub(super) fn next_event_is_repeated(&self) -> bool {

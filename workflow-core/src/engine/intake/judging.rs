@@ -123,7 +123,8 @@ impl Stretch<'_> {
             self.flights.remove(&run_id);
             return;
         }
-        if let Some(flight) = self.flights.get(&run_id) {
+        if let Some(flight) = self.flights.get_mut(&run_id) {
+            flight.waits = false;
             self.to_judge.push(flight.delivery.clone());
         }
     }
@@ -132,6 +133,9 @@ impl Stretch<'_> {
         if self.stopping {
             self.flights.remove(&run_id);
             return;
+        }
+        if let Some(flight) = self.flights.get_mut(&run_id) {
+            flight.waits = true;
         }
         let clock = Arc::clone(&self.hub.clock);
         self.running.spawn(async move {
