@@ -39,7 +39,7 @@ const TRIGGER_SLICE: usize = 1000;
 /// assert_eq!(client.list(Default::default()).await?.runs.len(), 1);
 /// assert_eq!(client.history(&run).await?.len(), 2);
 /// assert!(client.dead_letters(10).await?.is_empty());
-/// assert!(client.states().contains_key("orders-1-consumer"));
+/// assert!(client.states().contains_key("orders-1-consumer-1-of-1"));
 /// assert_eq!(client.metrics().states(), client.states());
 /// # );
 /// ```

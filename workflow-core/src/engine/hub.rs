@@ -11,6 +11,7 @@ use super::acks::Acks;
 use super::commit::{Aftermath, CommitQueue};
 use super::due::{self, DueHints, Takers, TakesDue};
 use super::lookups::Lookups;
+use super::metrics::ProcessMetrics;
 use super::moved::Moved;
 use super::outbox::{self, Outbox};
 use super::wait;
@@ -142,9 +143,14 @@ impl Hub {
     }
 
     /// Gives a workflow its due work, and publishes its rows.
-    pub(crate) fn register(&self, name: &WorkflowName, taker: Weak<dyn TakesDue>) {
+    pub(crate) fn register(
+        &self,
+        name: &WorkflowName,
+        taker: Weak<dyn TakesDue>,
+        outbox_metrics: Arc<ProcessMetrics>,
+    ) {
         self.lock_takers().insert(name.clone(), taker);
-        self.outbox.open_for(name.as_str().into());
+        self.outbox.open_for(name.as_str().into(), outbox_metrics);
         self.due.dealt_with();
     }
 

@@ -12,8 +12,8 @@ use crate::{RunState, Skip};
 /// ```
 /// # use workflow_shop::*;
 /// # example!(running =>
-/// # while running.states()["orders-1-consumer"] != ProcessState::Running { tokio::task::yield_now().await; }
-/// assert_eq!(running.states()["orders-1-consumer"], ProcessState::Running);
+/// # while running.states()["orders-1-consumer-1-of-1"] != ProcessState::Running { tokio::task::yield_now().await; }
+/// assert_eq!(running.states()["orders-1-consumer-1-of-1"], ProcessState::Running);
 /// # );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub const LATENCY_BOUNDS_SECONDS: [f64; 12] =
 /// # while running.metrics().samples().iter().all(|it| it.name != "workflow_run_state_changes") {
 /// #     tokio::task::yield_now().await;
 /// # }
-/// assert!(running.metrics().states().contains_key("orders-1-consumer"));
+/// assert!(running.metrics().states().contains_key("orders-1-consumer-1-of-1"));
 /// # );
 /// ```
 #[derive(Clone, Default)]

@@ -7,6 +7,7 @@ mod callback;
 mod client;
 mod commit;
 mod connectors;
+mod consumers;
 mod core;
 mod due;
 mod due_work;

@@ -4,7 +4,7 @@
 //! what was there before the start is read from the table. Both go through one gate, so that a run's events keep their
 //! order; an event that goes through twice is known to the stream, or judged by its version.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use tracing::Instrument;
 
 use super::acks::Acks;
 use super::hub::Hub;
+use super::metrics::{ProcessMetrics, ProcessState};
 use crate::adapter::{
     BackendError, Change, DeadLetter, DynStore, DynStreamer, Effect, Expect, Publication, SendOutcome,
     StoredOutboxRow, Waking,
@@ -41,10 +42,8 @@ pub(crate) struct Outbox {
     /// How often the table was asked to be read; until a pass that began after it has ended, nothing goes past it.
     table_wanted: AtomicU64,
     table_read: AtomicU64,
-    /// The workflows that are run here; rows of others are left to those who run them.
-    workflows: RwLock<HashSet<Arc<str>>>,
-    /// How old the oldest row of the last page was, in milliseconds.
-    pub(crate) lag_millis: AtomicU64,
+    /// The workflows that are run here, with their instruments; rows of others are left to those who run them.
+    workflows: RwLock<HashMap<Arc<str>, Arc<ProcessMetrics>>>,
 }
 
 /// How a pass over the table ended.
@@ -66,19 +65,22 @@ impl Outbox {
             table_wanted: AtomicU64::new(0),
             table_read: AtomicU64::new(0),
             workflows: RwLock::default(),
-            lag_millis: AtomicU64::new(0),
         }
     }
 
     /// From now on, rows of this workflow are published, those that are in the table already first.
-    pub(crate) fn open_for(&self, workflow: Arc<str>) {
-        self.workflows.write().unwrap_or_else(PoisonError::into_inner).insert(workflow);
+    pub(crate) fn open_for(&self, workflow: Arc<str>, metrics: Arc<ProcessMetrics>) {
+        metrics.set_state(ProcessState::Running);
+        self.workflows.write().unwrap_or_else(PoisonError::into_inner).insert(workflow, metrics);
         self.read_table();
     }
 
     /// Rows of this workflow are left in the table from now on.
     pub(crate) fn close_for(&self, workflow: &str) {
-        self.workflows.write().unwrap_or_else(PoisonError::into_inner).remove(workflow);
+        let closed = self.workflows.write().unwrap_or_else(PoisonError::into_inner).remove(workflow);
+        if let Some(metrics) = closed {
+            metrics.set_state(ProcessState::Shutdown);
+        }
     }
 
     /// Has the table read before anything else is published.
@@ -100,7 +102,7 @@ impl Outbox {
         }
         {
             let workflows = self.workflows.read().unwrap_or_else(PoisonError::into_inner);
-            publications.retain(|each| workflows.contains(each.event.workflow_name.as_str()));
+            publications.retain(|each| workflows.contains_key(each.event.workflow_name.as_str()));
         }
         if matches!(self.send(publications).await, Err(_) | Ok(Passed::Full)) {
             *gate = Gate::Table;
@@ -138,10 +140,10 @@ impl Outbox {
         let now = self.store.clock().now();
         loop {
             let page = self.store.outbox(after.as_deref(), batch).await?;
-            let Some(last) = page.rows.last() else { break };
             if after.is_none() {
                 self.note_lag(&page.rows, now);
             }
+            let Some(last) = page.rows.last() else { break };
             after = Some(Arc::clone(&last.id));
             let mut rows = page.rows;
             self.acks.without_leaving(&mut rows, |row| super::commit::row_id(&row.id));
@@ -167,7 +169,7 @@ impl Outbox {
     ) -> Vec<Publication> {
         let workflows = self.workflows.read().unwrap_or_else(PoisonError::into_inner);
         let mut publications = Vec::with_capacity(rows.len());
-        for row in rows.into_iter().filter(|row| workflows.contains(&*row.workflow_name)) {
+        for row in rows.into_iter().filter(|row| workflows.contains_key(&*row.workflow_name)) {
             match &row.event {
                 Ok((id, event)) => publications.push(Publication {
                     row: *id,
@@ -181,9 +183,12 @@ impl Outbox {
         publications
     }
 
+    /// How old the oldest row of each workflow is, as far as the first page shows.
     fn note_lag(&self, rows: &[StoredOutboxRow], now: Timestamp) {
-        let age = rows.first().map_or(Duration::ZERO, |row| now.since(row.created_at));
-        self.lag_millis.store(u64::try_from(age.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        for (name, metrics) in self.workflows.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            let oldest = rows.iter().find(|row| row.workflow_name == *name);
+            metrics.lag(oldest.map_or(Duration::ZERO, |row| now.since(row.created_at)));
+        }
     }
 
     /// These rows can go.

@@ -1,6 +1,5 @@
 //! Starting a workflow's processes.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -9,6 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::client::Client;
 use super::connectors::ConnectorProcess;
+use super::consumers::{Roles, TopicReader};
 use super::core::{Core, Object};
 use super::due_work::{DueWork, Owned};
 use super::hook::{DeleteWork, HookWork};
@@ -22,8 +22,7 @@ use super::role::{Process, supervise};
 use super::running::{Life, Running};
 use super::schedules::ScheduleProcess;
 use super::step::StepWork;
-use super::work::Work;
-use crate::adapter::{Backend, BackendError, BoxFuture, Fence, RoleClaim, StartAt};
+use crate::adapter::{Backend, BackendError, BoxFuture, Fence, RoleClaim};
 use crate::definition::{ProcessOptions, SchedulePart};
 use crate::{Error, GroupName, RoleName, Shard, Status, StatusCode, Topic, Workflow};
 
@@ -81,7 +80,7 @@ impl<T: Object, S: Status> Workflow<T, S> {
 
 /// What it takes to start a process of a workflow.
 pub(crate) struct Starter<T: Object, S: Status> {
-    core: Arc<Core<T, S>>,
+    pub(super) core: Arc<Core<T, S>>,
     intake: CancellationToken,
     aborts: CancellationToken,
     tasks: TaskTracker,
@@ -135,7 +134,10 @@ impl<T: Object, S: Status> Starter<T, S> {
             ReconcileProcess { core: Arc::clone(&self.core) },
         );
         let taker: Arc<dyn super::due::TakesDue> = Arc::clone(&self.due) as _;
-        self.core.hub.register(&self.core.definition.name, Arc::downgrade(&taker));
+        let outbox = GroupName::of_outbox(&self.core.definition.name);
+        let alert = self.core.definition.outbox.lag_alert;
+        let outbox_metrics = self.core.metrics.process(&outbox.as_str().into(), alert);
+        self.core.hub.register(&self.core.definition.name, Arc::downgrade(&taker), outbox_metrics);
         Ok(())
     }
 
@@ -143,14 +145,13 @@ impl<T: Object, S: Status> Starter<T, S> {
         for (at, part) in self.core.definition.steps.iter().enumerate() {
             let group = GroupName::of_step(&self.core.definition.name, part.from.code());
             let topic = Topic::of_status(&self.core.definition.name, part.from.code());
-            let metrics = self.metrics(&group, &part.options);
-            let work = StepWork {
-                core: Arc::clone(&self.core),
-                part: at,
-                process: process_name(&group),
-                metrics: Arc::clone(&metrics),
-            };
-            self.consumer(&group, &topic, &part.options, Arc::new(work), metrics, Roles::Sharded).await?;
+            let consumer =
+                TopicReader { group: &group, topic: &topic, options: &part.options, roles: Roles::Sharded };
+            self.consume(consumer, |metrics| {
+                let (core, process) = (Arc::clone(&self.core), process_name(&group));
+                Arc::new(StepWork { core, part: at, process, metrics })
+            })
+            .await?;
         }
         Ok(())
     }
@@ -159,25 +160,19 @@ impl<T: Object, S: Status> Starter<T, S> {
         let name = &self.core.definition.name;
         for (at, part) in self.core.definition.hooks.iter().enumerate() {
             let group = GroupName::of_hook(name, part.run_state);
-            let metrics = self.metrics(&group, &part.options);
-            let (core, process) = (Arc::clone(&self.core), process_name(&group));
-            let work = HookWork { core, part: at, process, metrics: Arc::clone(&metrics) };
-            self.consumer(
-                &group,
-                &self.core.plan.run_state_changes,
-                &part.options,
-                Arc::new(work),
-                metrics,
-                Roles::Single,
-            )
+            let topic = &self.core.plan.run_state_changes;
+            let consumer = TopicReader { group: &group, topic, options: &part.options, roles: Roles::Single };
+            self.consume(consumer, |metrics| {
+                let (core, process) = (Arc::clone(&self.core), process_name(&group));
+                Arc::new(HookWork { core, part: at, process, metrics })
+            })
             .await?;
         }
         let group = GroupName::of_deletions(name);
         let options = &self.core.definition.delete_options;
-        let metrics = self.metrics(&group, options);
-        let work = DeleteWork { core: Arc::clone(&self.core), metrics: Arc::clone(&metrics) };
-        self.consumer(&group, &self.core.plan.deletions, options, Arc::new(work), metrics, Roles::Single)
-            .await
+        let topic = &self.core.plan.deletions;
+        let consumer = TopicReader { group: &group, topic, options, roles: Roles::Single };
+        self.consume(consumer, |metrics| Arc::new(DeleteWork { core: Arc::clone(&self.core), metrics })).await
     }
 
     /// The timeouts, timer inserters and inboxes of statuses.
@@ -189,26 +184,28 @@ impl<T: Object, S: Status> Starter<T, S> {
             if let Some(options) = &options {
                 self.timeouts(status, options);
                 let group = GroupName::of_timeout_inserter(name, status);
-                let metrics = self.metrics(&group, options);
-                let work = InserterWork {
-                    core: Arc::clone(&self.core),
-                    process: process_name(&group),
-                    options: options.clone(),
-                    metrics: Arc::clone(&metrics),
-                };
-                self.consumer(&group, &plan.topic, options, Arc::new(work), metrics, Roles::Single).await?;
+                let consumer =
+                    TopicReader { group: &group, topic: &plan.topic, options, roles: Roles::Single };
+                self.consume(consumer, |metrics| {
+                    let (core, process) = (Arc::clone(&self.core), process_name(&group));
+                    Arc::new(InserterWork { core, process, options: options.clone(), metrics })
+                })
+                .await?;
             }
             if plan.has_inbox {
                 let group = GroupName::of_inbox(name, status);
                 let options = ProcessOptions::default();
-                let metrics = self.metrics(&group, &options);
-                let work = InboxWork {
-                    core: Arc::clone(&self.core),
-                    process: process_name(&group),
-                    options: options.clone(),
-                    metrics: Arc::clone(&metrics),
+                let consumer = TopicReader {
+                    group: &group,
+                    topic: &plan.topic,
+                    options: &options,
+                    roles: Roles::Single,
                 };
-                self.consumer(&group, &plan.topic, &options, Arc::new(work), metrics, Roles::Single).await?;
+                self.consume(consumer, |metrics| {
+                    let (core, process) = (Arc::clone(&self.core), process_name(&group));
+                    Arc::new(InboxWork { core, process, options: options.clone(), metrics })
+                })
+                .await?;
             }
         }
         Ok(())
@@ -253,55 +250,16 @@ impl<T: Object, S: Status> Starter<T, S> {
         self.spawn(&group, Shard::WHOLE, group.single_role(), metrics, process);
     }
 
-    /// One consumer a shard, each with its share of the topic's partitions.
-    async fn consumer(
-        &self,
-        group: &GroupName,
-        topic: &Topic,
-        options: &ProcessOptions,
-        work: Arc<dyn Work>,
-        metrics: Arc<ProcessMetrics>,
-        roles: Roles,
-    ) -> Result<(), Error> {
-        let streamer = &self.core.hub.streamer;
-        let partitions = streamer.partitions(topic).await?.get();
-        let shards = roles.shards(options);
-        if shards.get() > partitions {
-            return Err(Error::CannotRun {
-                workflow: self.core.definition.name.clone(),
-                reason: format!(
-                    "{group} has {} shards, but topic {topic} has {partitions} partitions: use at most so many shards",
-                    shards
-                ),
-            });
-        }
-        for shard in Shard::all(shards) {
-            let receiver = streamer.open(topic, group, StartAt::Earliest).await?;
-            let intake = Intake {
-                hub: Arc::clone(&self.core.hub),
-                work: Arc::clone(&work),
-                options: options.clone(),
-                process: group.as_str().into(),
-                workflow: self.core.definition.name.clone(),
-                metrics: Arc::clone(&metrics),
-                totals: self.core.metrics.clone(),
-                partitions: (0..partitions).filter(|partition| shard.has_partition(*partition)).collect(),
-                receiver,
-            };
-            self.spawn(group, shard, roles.role(group, shard), Arc::clone(&metrics), intake);
-        }
-        Ok(())
-    }
-
     fn metrics(&self, group: &GroupName, options: &ProcessOptions) -> Arc<ProcessMetrics> {
-        self.core.metrics.process(&group.as_str().into(), options.lag_alert + options.consume_lag)
+        self.role_metrics(&group.single_role(), options)
     }
 
-    fn role_metrics(&self, role: &RoleName, options: &ProcessOptions) -> Arc<ProcessMetrics> {
-        self.core.metrics.process(&role.as_str().into(), options.lag_alert + options.consume_lag)
+    pub(super) fn role_metrics(&self, role: &RoleName, options: &ProcessOptions) -> Arc<ProcessMetrics> {
+        let alert = options.lag_alert.saturating_add(options.consume_lag);
+        self.core.metrics.process(&role.as_str().into(), alert)
     }
 
-    fn spawn(
+    pub(super) fn spawn(
         &self,
         group: &GroupName,
         shard: Shard,
@@ -318,29 +276,6 @@ impl<T: Object, S: Status> Starter<T, S> {
                 () = aborts.cancelled() => {}
             }
         });
-    }
-}
-
-/// How a consumer's roles are called: steps have one a shard, everything else has one.
-#[derive(Clone, Copy)]
-enum Roles {
-    Sharded,
-    Single,
-}
-
-impl Roles {
-    fn shards(self, options: &ProcessOptions) -> NonZeroU32 {
-        match self {
-            Roles::Sharded => options.shards,
-            Roles::Single => NonZeroU32::MIN,
-        }
-    }
-
-    fn role(self, group: &GroupName, shard: Shard) -> RoleName {
-        match self {
-            Roles::Sharded => group.role(shard),
-            Roles::Single => group.single_role(),
-        }
     }
 }
 

@@ -22,7 +22,7 @@ async fn every_part_has_its_process() {
         .on_complete(hook)
         .schedule(Schedule::new("Nightly", "@daily", || ()));
     let expected = [
-        "lights-1-consumer",
+        "lights-1-consumer-1-of-1",
         "lights-2-callback-inbox-consumer",
         "lights-2-timeout-auto-inserter-consumer",
         "lights-2-timeout-consumer",
@@ -30,6 +30,7 @@ async fn every_part_has_its_process() {
         "lights-completed-run-state-change-hook-consumer",
         "lights-delete-consumer",
         "lights-nightly-scheduler-@daily",
+        "lights-outbox-consumer",
         "lights-paused-run-state-change-hook-consumer",
         "lights-reconciler",
     ];
@@ -38,8 +39,17 @@ async fn every_part_has_its_process() {
 
 #[tokio::test]
 async fn a_callback_without_a_buffer_has_no_process() {
-    let expected = ["lights-1-consumer", "lights-delete-consumer", "lights-reconciler"];
+    let expected =
+        ["lights-1-consumer-1-of-1", "lights-delete-consumer", "lights-outbox-consumer", "lights-reconciler"];
     assert_eq!(processes(sound()).await, expected);
+}
+
+#[tokio::test]
+async fn each_shard_of_a_step_is_a_process() {
+    let built = empty().step(Red, step, [Green, Off]).with(Options::new().shards(3));
+    let steps =
+        processes(built).await.into_iter().filter(|name| name.starts_with("lights-1-")).collect::<Vec<_>>();
+    assert_eq!(steps, ["lights-1-consumer-1-of-3", "lights-1-consumer-2-of-3", "lights-1-consumer-3-of-3"]);
 }
 
 /// Runs it, and says why it cannot be run.
