@@ -20,6 +20,9 @@ const BACK_OFF: Duration = Duration::from_millis(500);
 
 /// What takes the due work of one workflow.
 pub(crate) trait TakesDue: Send + Sync {
+    /// What is due is about to be read: what has been dealt with by now may be taken again, if it is due again.
+    fn begin_reading(&self);
+
     /// Takes over what it does not have already, and comes back at once; rings when it has dealt with some of it.
     fn take_due(self: Arc<Self>, timers: Vec<DueTimer>, retries: Vec<RetryRow>) -> BoxFuture<'static, Taken>;
 }
@@ -115,6 +118,7 @@ async fn give_out(hub: &Hub) -> Duration {
     // Whatever is stored from here on wakes this loop again, even if the query below sees it already.
     hub.due.earliest.store(i64::MAX, Ordering::Release);
     hub.due.waiting_for.store(i64::MAX, Ordering::Release);
+    takers.values().filter_map(Weak::upgrade).for_each(|taker| taker.begin_reading());
     let names: Vec<WorkflowName> = takers.keys().cloned().collect();
     let work = match hub.store.due(&names, DUE_MAX).await {
         Ok(work) => work,

@@ -43,10 +43,14 @@ pub(crate) struct Owned {
 }
 
 /// What is being worked on, so that it is not begun twice.
+///
+/// What has been dealt with stays claimed until what is due is read again: a reading that began before may still show it.
 #[derive(Default)]
 struct Claimed {
     timers: HashSet<TimerKey>,
     retries: HashSet<RetryKey>,
+    done_timers: Vec<TimerKey>,
+    done_retries: Vec<RetryKey>,
 }
 
 impl<T: Object, S: Status> DueWork<T, S> {
@@ -87,13 +91,13 @@ impl<T: Object, S: Status> DueWork<T, S> {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner).retries.insert(key.clone())
     }
 
-    fn forget_timer(&self, key: &TimerKey) {
-        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).timers.remove(key);
+    fn forget_timer(&self, key: TimerKey) {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).done_timers.push(key);
         self.core.hub.due.dealt_with();
     }
 
-    fn forget_retry(&self, key: &RetryKey) {
-        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).retries.remove(key);
+    fn forget_retry(&self, key: RetryKey) {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).done_retries.push(key);
         self.core.hub.due.dealt_with();
     }
 
@@ -138,7 +142,7 @@ impl<T: Object, S: Status> DueWork<T, S> {
             let _permit = room.acquire().await;
             let key = due.timer.key.clone();
             this.fire(due, &owned, 1).await;
-            this.forget_timer(&key);
+            this.forget_timer(key);
         });
     }
 
@@ -152,7 +156,7 @@ impl<T: Object, S: Status> DueWork<T, S> {
                 None if key.process == this.core.plan.resume_process => this.resume(row).await,
                 None => this.send_again(row).await,
             }
-            this.forget_retry(&key);
+            this.forget_retry(key);
         });
     }
 
@@ -221,6 +225,17 @@ impl<T: Object, S: Status> DueWork<T, S> {
 }
 
 impl<T: Object, S: Status> TakesDue for DueWork<T, S> {
+    fn begin_reading(&self) {
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        let Claimed { timers, retries, done_timers, done_retries } = &mut *claimed;
+        done_timers.drain(..).for_each(|key| {
+            timers.remove(&key);
+        });
+        done_retries.drain(..).for_each(|key| {
+            retries.remove(&key);
+        });
+    }
+
     fn take_due(self: Arc<Self>, timers: Vec<DueTimer>, retries: Vec<RetryRow>) -> BoxFuture<'static, Taken> {
         let mut taken = Taken::default();
         if self.tasks.is_closed() {

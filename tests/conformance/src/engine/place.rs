@@ -79,3 +79,10 @@ pub async fn skip_until(kit: &Kit, what: &str, holds: impl AsyncFn() -> bool) {
     }
     panic!("{what} does not come true, however much time is skipped: {kit:?}");
 }
+
+/// Lets time pass, but for no call of the store that is under way; no function of the workflow may be waiting.
+pub async fn pass(kit: &Kit, time: Duration) {
+    let until = kit.clock().elapsed() + time;
+    while kit.clock().skip(until.saturating_sub(kit.clock().elapsed())).await {}
+    kit.clock().advance(until.saturating_sub(kit.clock().elapsed())).await;
+}

@@ -8,7 +8,7 @@ use workflow_core::{
 };
 
 use super::{
-    Case, Desk, Office, Parcel, Place, Stage, close, declared, hand_over, holds_for, parcels, take_back,
+    Case, Desk, Office, Parcel, Place, Stage, close, declared, hand_over, holds_for, parcels, pass, take_back,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -50,7 +50,7 @@ pub async fn a_timer_fires_when_it_is_due(place: Place) {
     assert_eq!(done.updated_at().since(done.created_at()), HOUR);
     let late = office.trigger("p-2", Parcel::default()).await.unwrap();
     close(&kit, office).await;
-    kit.clock().advance(3 * HOUR).await;
+    pass(&kit, 3 * HOUR).await;
     let (kit, office) = self::office(&place, &desk, Options::new()).await;
     let done = kit.finish(&office, &late).await.unwrap();
     assert_eq!((done.status(), desk.count("come back")), (Stage::Returned, 2));
@@ -62,11 +62,11 @@ pub async fn a_timeout_that_skips_completes_its_timer(place: Place) {
     let desk = Desk::new();
     let (kit, office) = office(&place, &desk, Options::new()).await;
     let run = office.trigger("p-1", Parcel::labelled("patient")).await.unwrap();
-    kit.clock().advance(10 * HOUR).await;
+    pass(&kit, 10 * HOUR).await;
     assert_eq!(desk.count("come back"), 1);
     office.pause(&run, "lunch").await.unwrap();
     office.resume(&run).await.unwrap();
-    kit.clock().advance(10 * HOUR).await;
+    pass(&kit, 10 * HOUR).await;
     assert_eq!(desk.count("come back"), 1, "a resume does not set it again");
     assert_eq!(office.get(&run).await.unwrap().version().get(), 3);
 }
@@ -77,7 +77,7 @@ pub async fn a_paused_run_holds_its_timer_until_the_resume(place: Place) {
     let (kit, office) = office(&place, &desk, Options::new()).await;
     let run = office.trigger("p-1", Parcel::default()).await.unwrap();
     office.pause(&run, "lunch").await.unwrap();
-    kit.clock().advance(3 * HOUR).await;
+    pass(&kit, 3 * HOUR).await;
     assert_eq!(desk.lines(), [""; 0]);
     office.resume(&run).await.unwrap();
     let done = kit.finish(&office, &run).await.unwrap();
@@ -90,10 +90,10 @@ pub async fn a_timer_does_not_fire_on_the_next_run_of_the_same_foreign_id(place:
     let desk = Desk::new();
     let (kit, office) = office(&place, &desk, Options::new()).await;
     let first = office.trigger("p-1", Parcel::default()).await.unwrap();
-    kit.clock().advance(HOUR / 2).await;
+    pass(&kit, HOUR / 2).await;
     assert!(office.callback(Stage::Placed, "p-1", "").await.unwrap().is_applied());
     let second = office.trigger("p-1", Parcel::default()).await.unwrap();
-    kit.clock().advance(HOUR / 2 + MINUTE).await;
+    pass(&kit, HOUR / 2 + MINUTE).await;
     assert_eq!(desk.lines(), [""; 0]);
     let done = kit.finish(&office, &second).await.unwrap();
     assert_eq!(done.updated_at().since(done.created_at()), HOUR);
@@ -121,7 +121,7 @@ pub async fn an_expiry_runs_the_function_of_its_own_timer_only(place: Place) {
     let office = flow.state(desk.clone()).build().unwrap().run(&kit).await.unwrap();
     let run = office.trigger("p-1", Parcel::default()).await.unwrap();
     let done = kit.finish(&office, &run).await.unwrap();
-    kit.clock().advance(20 * HOUR).await;
+    pass(&kit, 20 * HOUR).await;
     assert_eq!(desk.lines(), ["remind", "too late"]);
     assert_eq!(done.updated_at().since(done.created_at()), 2 * HOUR);
     assert_eq!(done.object().unwrap().labels, ["reminded"]);
@@ -136,11 +136,11 @@ pub async fn timers_are_not_set_twice(place: Place) {
     for _ in 0..3 {
         office.pause(&run, "lunch").await.unwrap();
         office.resume(&run).await.unwrap();
-        kit.clock().advance(MINUTE).await;
+        pass(&kit, MINUTE).await;
     }
     close(&kit, office).await;
     let (kit, _office) = self::office(&place, &desk, Options::new()).await;
-    kit.clock().advance(10 * HOUR).await;
+    pass(&kit, 10 * HOUR).await;
     assert_eq!(desk.count("come back"), 1);
 }
 
@@ -209,7 +209,7 @@ pub async fn a_timeout_that_fails_is_retried_and_pauses_its_run_in_the_end(place
     let run = office.trigger("p-1", Parcel::default()).await.unwrap();
     kit.skipping(desk.counts("come back 2", 1)).await.unwrap();
     close(&kit, office).await;
-    kit.clock().advance(HOUR).await;
+    pass(&kit, HOUR).await;
     let (kit, office) = self::office(&place, &desk, options()).await;
     let paused = kit.at_rest(&office, &run).await.unwrap();
     assert_eq!((paused.run_state(), paused.reason()), (RunState::Paused, "the desk is on fire"));
