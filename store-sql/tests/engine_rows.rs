@@ -10,7 +10,7 @@ use store_sql::Sqlite;
 use workflow_conformance::engine::{Desk, Office, Parcel, Stage, close, pack, parcels, skip_until};
 use workflow_core::adapter::ListQuery;
 use workflow_core::testing::{Kit, ManualClock};
-use workflow_core::{Error, StepError};
+use workflow_core::{Error, Schedule, StepError};
 
 struct File {
     folder: tempfile::TempDir,
@@ -109,4 +109,21 @@ async fn a_record_that_cannot_be_read_parks_its_event_and_blocks_no_other() {
     let letters = office.dead_letters(9).await.unwrap();
     assert_eq!((letters.len(), letters[0].run_id), (1, Some(run)));
     assert!(letters[0].reason.contains("meta"), "{}", letters[0].reason);
+}
+
+#[tokio::test]
+async fn a_schedule_keeps_its_last_slot_alone() {
+    let (file, desk) = (File::new().await, Desk::new());
+    desk.open(99);
+    let (kit, office) = file.office(&desk).await;
+    office.schedule(Schedule::new("nightly", "@every 60s", Parcel::default)).unwrap();
+    skip_until(&kit, "five runs", async || office.list(ListQuery::default()).await.unwrap().runs.len() == 5)
+        .await;
+    let options = SqliteConnectOptions::new().filename(file.folder.path().join("parcels.db"));
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    let slots: i64 =
+        sqlx::query_scalar("select count(*) from workflow_slots").fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    assert_eq!(slots, 1);
+    close(&kit, office).await;
 }

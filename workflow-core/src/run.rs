@@ -111,7 +111,7 @@ impl<T, S: Status> Run<T, S> {
         self.fence.as_ref().map(|fence| fence.epoch)
     }
 
-    /// Waits until the run is cancelled or paused, its role is lost, or the engine shuts down. What the function returns after that is not
+    /// Waits until the run is cancelled or paused, or the engine shuts down. What the function returns after that is not
     /// stored; it is dropped after a grace.
     ///
     /// ```

@@ -10,11 +10,17 @@ use super::parts::{
     CallbackCall, CallbackPart, ConnectorCall, ConnectorPart, Definition, DeleteCall, HookCall, HookPart,
     Reconcile, SchedulePart, StepCall, StepPart, TimeoutPart, TimerCall,
 };
-use super::{DefinitionErrors, EdgeKind, Graph, History, Options, OutboxOptions, Problem, Schedule};
+use super::{
+    DefinitionErrors, EdgeKind, Graph, History, Options, OutboxOptions, PauseAfter, Problem, Schedule,
+};
 use crate::{Error, RunState, Status, TimerName, WorkflowName, normal_name};
 
 /// After how long a run that the engine paused is resumed, if nothing else is said.
 const RESUME_AFTER: Duration = Duration::from_secs(3600);
+
+/// How often a connector's function may fail at an event before it is set aside: what comes after it waits meanwhile, a
+/// quarter of a minute at most.
+const CONNECTOR_ERRORS: PauseAfter = PauseAfter::Errors(NonZeroU32::new(5).expect("5 is not zero"));
 
 /// How often runs that nothing drives are looked for, if nothing else is said.
 const RECONCILE_EVERY: Duration = Duration::from_secs(60);
@@ -164,7 +170,11 @@ pub(crate) fn timeout_name(number: usize) -> String {
 impl<T, S: Status> Definition<T, S> {
     /// Adds a part that has been checked.
     fn add(&mut self, part: DraftPart<T, S>, inherited: &Options) {
-        let options = part.options.unwrap_or_default().inherit(inherited).resolve();
+        let mut options = part.options.unwrap_or_default().inherit(inherited);
+        if matches!(part.part, Part::Connector { .. }) {
+            options.pause_after = options.pause_after.or(Some(CONNECTOR_ERRORS));
+        }
+        let options = options.resolve();
         match part.part {
             Part::Step { from, call, to } => self.steps.push(StepPart { from, call, to, options }),
             Part::Callback { from, call, to, buffered } => {

@@ -145,7 +145,8 @@ impl Options {
         self
     }
 
-    /// After how many failed attempts the run is paused; 20 by default.
+    /// After how many failed attempts the run is paused; 20 by default. A connector has no run to pause: its event is set
+    /// aside as a dead letter, after 5 by default, since the events behind it wait.
     ///
     /// ```
     /// # use workflow_shop::*;

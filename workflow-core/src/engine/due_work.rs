@@ -146,6 +146,15 @@ impl<T: Object, S: Status> DueWork<T, S> {
         });
     }
 
+    fn spawn_abandoned(self: &Arc<Self>, due: DueTimer) {
+        let this = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let key = due.timer.key.clone();
+            this.abandon(due).await;
+            this.forget_timer(key);
+        });
+    }
+
     fn spawn_retry(self: &Arc<Self>, row: RetryRow) {
         let this = Arc::clone(self);
         self.tasks.spawn(async move {
@@ -242,7 +251,13 @@ impl<T: Object, S: Status> TakesDue for DueWork<T, S> {
             return Box::pin(std::future::ready(taken));
         }
         for due in timers {
-            let Some(owned) = self.owner_of(due.timer.status) else { continue };
+            let Some(owned) = self.owner_of(due.timer.status) else {
+                if self.is_abandoned(&due.timer) && self.claim_timer(&due.timer.key) {
+                    taken.new += 1;
+                    self.spawn_abandoned(due);
+                }
+                continue;
+            };
             if self.claim_timer(&due.timer.key) {
                 taken.new += 1;
                 self.spawn_timer(due, owned);

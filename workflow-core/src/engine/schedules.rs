@@ -115,7 +115,7 @@ impl<T: Object, S: Status> ScheduleProcess<T, S> {
             };
             let mut change = self.core.new_run(new).map_err(permanent)?;
             change.fence = Some(fence.clone());
-            change.effects.push(Effect::TakeSlot(key.clone()));
+            change.effects.extend(taking(key.clone()));
             match self.core.hub.commit_one(change).await? {
                 Outcome::Stored(_) | Outcome::DuplicateKey => return Ok(()),
                 Outcome::DuplicateActiveRun { run_id } => {
@@ -132,10 +132,16 @@ impl<T: Object, S: Status> ScheduleProcess<T, S> {
     async fn note(&self, key: SlotKey, fence: &Fence) -> Result<(), BackendError> {
         let mut change = Change::new(RunId::from_uuid(uuid::Uuid::nil()), Expect::Nothing);
         change.fence = Some(fence.clone());
-        change.effects.push(Effect::TakeSlot(key));
+        change.effects.extend(taking(key));
         match self.core.hub.commit_one(change).await? {
             Outcome::Stored(_) | Outcome::DuplicateKey => Ok(()),
             other => Err(unexpected(&other)),
         }
     }
+}
+
+/// Takes a slot and forgets those before it: none of them can be asked for again.
+fn taking(key: SlotKey) -> [Effect; 2] {
+    let before = SlotKey { slot: key.slot.before(Duration::from_millis(1)), ..key.clone() };
+    [Effect::TakeSlot(key), Effect::ForgetSlots(before)]
 }

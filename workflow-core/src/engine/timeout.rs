@@ -1,6 +1,7 @@
 //! Due timers: each moves its own run, by its own function, or is put away.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -19,6 +20,9 @@ use crate::{
     Actor, Error, Event, Next, Record, Run, RunState, Status, StepError, Transition, header, retryable,
     terminal,
 };
+
+/// How long a timer of a status without a timeout is left to other versions of the program.
+const ABANDONED_AFTER: Duration = Duration::from_hours(24);
 
 /// The header by which the retry row of a timeout knows its timer.
 const TIMER: &str = "timer";
@@ -203,22 +207,54 @@ impl<T: Object, S: Status> DueWork<T, S> {
     async fn set_aside(&self, timer: &TimerRow, record: Option<&Record>, owned: &Owned, reason: &str) {
         tracing::warn!(run_id = %timer.key.run_id, reason, "timer is set aside");
         self.core.metrics.dead_letter();
-        let expect = record.map_or(Expect::Nothing, |record| Expect::Version(record.version));
-        let mut change = Change::new(timer.key.run_id, expect);
+        let mut change = letter_of(timer, record, owned.process.as_str(), reason);
         change.fence = Some(owned.fence.clone());
-        change.effects.push(Effect::CompleteTimer(timer.key.clone()));
-        change.effects.push(Effect::PutDeadLetter(DeadLetter {
-            id: format!("timer/{}/{}/{}", timer.key.run_id, timer.key.entered, timer.key.name).into(),
-            workflow_name: timer.workflow_name.as_str().into(),
-            run_id: Some(timer.key.run_id),
-            version: record.map(|record| record.version),
-            process: owned.process.as_str().into(),
-            reason: shorten(reason),
-            data: Bytes::new(),
-            created_at: timer.created_at,
-        }));
         self.store_effects(change).await;
     }
+
+    /// Whether a timer is of a status that has no timeout in this definition, and has been for long. Until then another
+    /// version of the program may have one.
+    pub(crate) fn is_abandoned(&self, timer: &TimerRow) -> bool {
+        let overdue = self.core.hub.clock.now().since(timer.expire_at);
+        self.core.definition.timeouts_of(timer.status).next().is_none() && overdue > ABANDONED_AFTER
+    }
+
+    /// Takes an abandoned timer out of the due ones, which it would crowd.
+    pub(crate) async fn abandon(&self, due: DueTimer) {
+        let DueTimer { timer, record } = due;
+        let reason = format!("status {} has no timeout any more", timer.status);
+        let change = match record {
+            Ok(Some(record)) if record.status == timer.status && !record.run_state.is_finished() => {
+                tracing::warn!(run_id = %timer.key.run_id, reason, "timer is set aside");
+                self.core.metrics.dead_letter();
+                letter_of(&timer, Some(&record), "timeouts", &reason)
+            }
+            _ => {
+                let mut change = Change::new(timer.key.run_id, Expect::Nothing);
+                change.effects.push(Effect::CancelTimers(Some(timer.key.entered)));
+                change
+            }
+        };
+        self.store_effects(change).await;
+    }
+}
+
+/// The change that makes a dead letter of a timer.
+fn letter_of(timer: &TimerRow, record: Option<&Record>, process: &str, reason: &str) -> Change {
+    let expect = record.map_or(Expect::Nothing, |record| Expect::Version(record.version));
+    let mut change = Change::new(timer.key.run_id, expect);
+    change.effects.push(Effect::CompleteTimer(timer.key.clone()));
+    change.effects.push(Effect::PutDeadLetter(DeadLetter {
+        id: format!("timer/{}/{}/{}", timer.key.run_id, timer.key.entered, timer.key.name).into(),
+        workflow_name: timer.workflow_name.as_str().into(),
+        run_id: Some(timer.key.run_id),
+        version: record.map(|record| record.version),
+        process: process.into(),
+        reason: shorten(reason),
+        data: Bytes::new(),
+        created_at: timer.created_at,
+    }));
+    change
 }
 
 /// Whether a retry row is about a timer.

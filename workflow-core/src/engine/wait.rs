@@ -72,7 +72,7 @@ impl<'a, T: Object, S: Status> Wait<'a, T, S> {
     /// Waits until the run has ended: completed, cancelled or deleted. One that is paused has not.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such run.
+    /// [`Error::NotFound`] if there is no such run, [`Error::UnknownStatus`] if it is where this program cannot move it.
     ///
     /// ```
     /// # use workflow_shop::*;
@@ -88,7 +88,7 @@ impl<'a, T: Object, S: Status> Wait<'a, T, S> {
     /// Waits until nothing will happen to the run by itself soon: it has ended, or is paused.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such run.
+    /// As [`Wait::finished`].
     ///
     /// ```
     /// # use workflow_shop::*;
@@ -107,6 +107,8 @@ impl<'a, T: Object, S: Status> Wait<'a, T, S> {
         let mut waiting = core.hub.waiters.join(self.run_id);
         let mut record = core.lookup(self.run_id).await?;
         while !reached(record.run_state) {
+            // A run in a status that this program does not have is not moved by it.
+            core.status_of(&record)?;
             let next = waiting.records.recv().await.ok_or(Error::ShuttingDown)?;
             // What was told between the joining and the look-up is older than what was looked up.
             if next.version > record.version {
