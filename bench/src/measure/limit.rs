@@ -64,7 +64,12 @@ fn round(place: &Place, runs: u64) -> anyhow::Result<(Turns, Turns, f64)> {
     commits::take_mean();
     let drive_engine = |runs| {
         let took = threads.block_on(engine.drive(runs))?;
-        size.set(commits::take_mean());
+        let mean = commits::take_mean();
+        anyhow::ensure!(
+            mean >= 1.0,
+            "the engine's commits were not seen: is their span called otherwise now?"
+        );
+        size.set(mean);
         sizes.borrow_mut().push(size.get());
         Ok(took)
     };
