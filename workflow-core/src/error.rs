@@ -98,6 +98,12 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// The object was deleted.
+    #[error("the object of run {run_id} was deleted")]
+    Deleted {
+        /// The run.
+        run_id: RunId,
+    },
     /// The stored status is none of this workflow's.
     #[error("run {run_id} is in status {status}, which workflow {workflow} does not have")]
     UnknownStatus {

@@ -49,10 +49,12 @@ pub use store_sql::sqlite;
 pub mod prelude {
     #[cfg(feature = "sqlite")]
     pub use store_sql::Sqlite;
+    pub use workflow_core::adapter::{ConnectorEvent, ListQuery, Page};
     pub use workflow_core::memory::Memory;
     pub use workflow_core::{
-        Awaited, CallbackOutcome, Client, Next, Options, Payload, Run, RunId, RunState, Running, Schedule,
-        Start, Status, Step, StoredRun, Workflow, after, at, retryable, terminal,
+        Api, Awaited, CallbackOutcome, Client, Due, Next, Options, Payload, RetryPolicy, Run, RunId,
+        RunState, Running, Schedule, Start, Status, Step, StepError, StoredRun, Workflow, after, at,
+        retryable, terminal,
     };
     pub use workflow_derive::Status;
 }

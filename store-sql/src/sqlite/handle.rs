@@ -137,7 +137,23 @@ impl SqliteOptions {
         self
     }
 
-    /// Takes the time from another clock.
+    /// Takes the time from another clock, as that of a test:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let file = folder.path().join("orders.db");
+    /// use std::sync::Arc;
+    /// use store_sql::Sqlite;
+    /// use workflow_core::testing::{Kit, ManualClock};
+    /// let clock = ManualClock::new();
+    /// let sqlite = Sqlite::options().clock(Arc::new(clock.clone())).open(file).await?;
+    /// let kit = Kit::on(sqlite.store().clone(), clock);
+    /// kit.faults().fail_commits(1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self

@@ -25,4 +25,6 @@ mod writer;
 
 pub use attach::attach;
 pub use handle::{Sqlite, SqliteOptions};
+/// The driver, for the work that [`attach`] takes.
+pub use sqlx;
 pub use store::SqliteStore;

@@ -127,6 +127,8 @@ impl Store for SqliteStore {
     }
 
     async fn stop_engine(&self) {
+        // The file is then whole by itself: who copies it needs no other.
+        self.0.writer.checkpoint().await;
         *self.lock() = None;
     }
 

@@ -79,6 +79,27 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// Copies the log into the file and empties it, as far as no reader of another process needs it.
+    pub(super) async fn checkpoint(&self) {
+        let (reply, done) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            Box::pin(async move {
+                if let Ok(connection) = connection
+                    && let Err(error) = execute(connection, "pragma wal_checkpoint(truncate)").await
+                {
+                    tracing::debug!(error = %error, "the log could not be emptied");
+                }
+                let _ = reply.send(());
+                Ending::Clean
+            })
+        });
+        if self.jobs.send(job).await.is_ok() {
+            let _ = done.await;
+        }
+    }
+}
+
 /// Where a transaction failed.
 pub(super) enum Failed {
     /// Before its commit: nothing of it is stored.

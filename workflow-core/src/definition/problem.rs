@@ -158,7 +158,7 @@ pub enum Problem {
 ///   - the step of Placed names the destination Paid twice"
 /// );
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DefinitionErrors {
     /// The workflow's name, as it was given.
     pub workflow: String,
@@ -173,6 +173,13 @@ impl fmt::Display for DefinitionErrors {
             write!(f, "\n  - {problem}")?;
         }
         Ok(())
+    }
+}
+
+/// As `Display`, for those who return it from `main` or unwrap it.
+impl fmt::Debug for DefinitionErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

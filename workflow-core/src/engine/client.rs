@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tracing::Instrument;
 
 use super::callback::Call;
 use super::core::{Core, Object};
@@ -124,7 +125,8 @@ impl<T: Object, S: Status> Client<T, S> {
         let origin: Arc<str> = std::panic::Location::caller().to_string().into();
         let core = Arc::clone(&self.core);
         let runs: Vec<Start<T, S>> = runs.into_iter().map(Into::into).collect();
-        async move {
+        let span = tracing::debug_span!("trigger", workflow = %core.definition.name, runs = runs.len());
+        let started = async move {
             let mut answers = Vec::with_capacity(runs.len());
             let mut runs = runs.into_iter().peekable();
             while runs.peek().is_some() {
@@ -132,7 +134,8 @@ impl<T: Object, S: Status> Client<T, S> {
                 answers.extend(core.trigger_slice(slice, &origin).await?);
             }
             Ok(answers)
-        }
+        };
+        started.instrument(span)
     }
 
     /// Calls back the latest run of a foreign id, if it is in `status`: await it for what became of it.
@@ -241,8 +244,13 @@ impl<T: Object, S: Status> Client<T, S> {
     /// Everything that was stored of a run, oldest first.
     ///
     /// # Errors
-    /// What the store says.
+    /// [`Error::NotFound`], [`Error::WrongWorkflow`], and what the store says.
     pub async fn history(&self, run: &RunId) -> Result<Vec<HistoryEntry>, Error> {
+        // A record that cannot be read has a history all the same.
+        let found = self.core.lookup(*run).await;
+        if let Err(error @ (Error::NotFound { .. } | Error::WrongWorkflow { .. })) = found {
+            return Err(error);
+        }
         let mut history: Vec<HistoryEntry> = Vec::new();
         loop {
             let after = history.last().map(|entry| entry.version);

@@ -220,12 +220,14 @@ impl Committer {
             Ok(found) => {
                 found.iter().flatten().flatten().for_each(|record| self.aftermath.waiters.tell(record));
             }
-            Err(error) => tracing::warn!(error = %error, "runs that are waited for cannot be read"),
+            Err(error) => {
+                tracing::warn!(error = %super::with_causes(&error), "runs that are waited for cannot be read")
+            }
         }
     }
 
     async fn failed(&self, error: &BackendError, replies: Vec<(usize, oneshot::Sender<Answer>)>) {
-        tracing::warn!(error = %error, changes = replies.iter().map(|(count, _)| count).sum::<usize>(), "commit failed");
+        tracing::warn!(error = %super::with_causes(error), changes = replies.iter().map(|(count, _)| count).sum::<usize>(), "commit failed");
         if error.kind() == ErrorKind::UnknownOutcome {
             self.aftermath.outbox.read_table();
             self.aftermath.due.dealt_with();

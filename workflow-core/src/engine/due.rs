@@ -123,7 +123,7 @@ async fn give_out(hub: &Hub) -> Duration {
     let work = match hub.store.due(&names, DUE_MAX).await {
         Ok(work) => work,
         Err(error) => {
-            tracing::warn!(error = %error, "due timers and retries cannot be read");
+            tracing::warn!(error = %super::with_causes(&error), "due timers and retries cannot be read");
             return BACK_OFF;
         }
     };

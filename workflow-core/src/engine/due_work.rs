@@ -113,7 +113,7 @@ impl<T: Object, S: Status> DueWork<T, S> {
         let outcome = match self.core.hub.commit_one(change).await {
             Ok(outcome) => outcome,
             Err(error) => {
-                tracing::warn!(error = %error, "due work could not be stored");
+                tracing::warn!(error = %super::with_causes(&error), "due work could not be stored");
                 self.core.hub.clock.sleep(BACK_OFF).await;
                 return None;
             }
@@ -218,7 +218,7 @@ impl<T: Object, S: Status> DueWork<T, S> {
         match self.core.lookup(row.key.run_id).await {
             Ok(record) => return Some(record),
             Err(Error::Backend(error)) => {
-                tracing::warn!(run_id = %row.key.run_id, error = %error, "the run of a retry cannot be read");
+                tracing::warn!(run_id = %row.key.run_id, error = %super::with_causes(&error), "the run of a retry cannot be read");
                 self.core.hub.clock.sleep(BACK_OFF).await;
             }
             Err(_) => self.drop_retry(row.key.clone()).await,

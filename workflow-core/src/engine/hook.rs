@@ -14,12 +14,9 @@ use super::work::{Made, Task, Work};
 use crate::adapter::{BackendError, BoxFuture, Effect, RetryKey, RetryUpdate};
 use crate::definition::HookPart;
 use crate::{
-    Actor, Consumer, Due, Move, ProcessName, RunState, Status, StepError, Transition, Version, header,
-    retryable, terminal,
+    Actor, Consumer, Due, Move, ProcessName, Record, RunState, Status, StepError, Transition, Version,
+    header, retryable, terminal,
 };
-
-/// What is left of an object that was deleted without the user's own deletion.
-const DELETED: &[u8] = br#"{"result":"deleted"}"#;
 
 /// How long a deletion waits for the hook on its run's end, before it looks again.
 const HOOK_WAIT: Duration = Duration::from_secs(1);
@@ -43,7 +40,7 @@ impl<T: Object, S: Status> Work for HookWork<T, S> {
                 Ok(true) => return Made::Nothing,
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(error = %error, "what is owed cannot be read");
+                    tracing::warn!(error = %super::with_causes(&error), "what is owed cannot be read");
                     return Made::Again;
                 }
             }
@@ -132,7 +129,7 @@ impl<T: Object, S: Status> Work for DeleteWork<T, S> {
                 Ok(true) => return self.later(&task),
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(error = %error, "what is owed cannot be read");
+                    tracing::warn!(error = %super::with_causes(&error), "what is owed cannot be read");
                     return Made::Again;
                 }
             }
@@ -183,10 +180,12 @@ impl<T: Object, S: Status> DeleteWork<T, S> {
 
     /// What is left of the object. One that cannot be read any more is deleted as a whole.
     fn scrubbed(&self, task: &Task) -> Result<Bytes, StepError> {
-        let Some(delete) = &self.core.definition.delete else { return Ok(Bytes::from_static(DELETED)) };
+        let Some(delete) = &self.core.definition.delete else {
+            return Ok(Bytes::from_static(Record::DELETED_OBJECT));
+        };
         let Ok(mut object) = decode::<T>(&task.record) else {
             tracing::warn!(run_id = %task.record.run_id, "the object cannot be read and is deleted as a whole");
-            return Ok(Bytes::from_static(DELETED));
+            return Ok(Bytes::from_static(Record::DELETED_OBJECT));
         };
         let called = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| delete(&mut object)));
         called.map_err(|panic| panicked(&*panic))?;

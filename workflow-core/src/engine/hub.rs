@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures_util::FutureExt;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,6 +34,17 @@ pub(crate) struct Hub {
     engines: tokio::sync::Mutex<Engines>,
     takers: Mutex<Takers>,
     life: CancellationToken,
+    /// How many engines were dropped and have not left yet.
+    leaving: watch::Sender<usize>,
+}
+
+/// An engine that was dropped and has not left yet.
+pub(crate) struct Leaving(Arc<Hub>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.leaving.send_modify(|leaving| *leaving -= 1);
+    }
 }
 
 /// The engines that run on this hub, and the tasks that serve them all.
@@ -78,6 +90,7 @@ impl Hub {
             engines: tokio::sync::Mutex::default(),
             takers: Mutex::default(),
             life: CancellationToken::new(),
+            leaving: watch::Sender::new(0),
         });
         if let Waking::Poll(ceiling) = hub.store.waking() {
             tokio::spawn(wait::poll(Arc::downgrade(&hub), ceiling, hub.life.clone()));
@@ -91,15 +104,19 @@ impl Hub {
         name: &WorkflowName,
         options: OutboxOptions,
     ) -> Result<(), Error> {
+        // An engine that was dropped may not have left yet. It keeps the sender, so that the wait cannot fail.
+        let _ = self.leaving.subscribe().wait_for(|leaving| *leaving == 0).await;
         let mut engines = self.engines.lock().await;
         let normal = name.as_str().to_lowercase().replace(' ', "_");
         if engines.names.contains(&normal) {
-            let reason = "a workflow whose topics and roles have the same names runs on this backend already";
+            let reason =
+                "it runs on this backend already, or another whose topics and roles have the same names";
             return Err(Error::CannotRun { workflow: name.clone(), reason: reason.to_owned() });
         }
         if engines.serving.is_none() {
             self.store.start_engine().await?;
             engines.serving = Some(self.serve(options));
+            self.waiters.open();
         }
         engines.names.insert(normal);
         Ok(())
@@ -114,6 +131,12 @@ impl Hub {
         tasks.spawn(due::poll_due(Arc::clone(self), scope.clone()));
         tasks.close();
         (scope, tasks)
+    }
+
+    /// Says that an engine is about to leave: the next one waits until the answer is dropped.
+    pub(crate) fn leaving(self: &Arc<Self>) -> Leaving {
+        self.leaving.send_modify(|leaving| *leaving += 1);
+        Leaving(Arc::clone(self))
     }
 
     /// An engine has ended; the last one gives the store back.
@@ -132,13 +155,16 @@ impl Hub {
             self.outbox.close().await;
             self.flush().await;
             self.store.stop_engine().await;
+            if self.store.waking() == Waking::Never {
+                self.waiters.close();
+            }
         }
     }
 
     /// Deletes what is settled, so that the next start does not read it again.
     async fn flush(&self) {
         if let Err(error) = self.commits.commit(Vec::new()).await {
-            tracing::debug!(error = %error, "settled outbox rows could not be deleted at the end");
+            tracing::debug!(error = %super::with_causes(&error), "settled outbox rows could not be deleted at the end");
         }
     }
 

@@ -47,6 +47,21 @@ pub use self::stored_run::{RunPage, StoredRun};
 pub use self::trigger::{Start, Trigger};
 pub use self::wait::{Awaited, Wait};
 
+/// An error with its causes on one line, none of them twice.
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let line = error.to_string();
+        if !text.contains(&line) {
+            text.push_str(": ");
+            text.push_str(&line);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// Sleeps, or waits for ever if there is no end to the sleep.
 async fn sleep_at_most(clock: &dyn crate::adapter::Clock, duration: Duration) {
     if duration == Duration::MAX { std::future::pending().await } else { clock.sleep(duration).await }

@@ -227,7 +227,7 @@ pub(crate) async fn relay(hub: Arc<Hub>, options: OutboxOptions, scope: Cancella
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(error = %error, "the outbox cannot be read or published");
+                    tracing::warn!(error = %super::with_causes(&error), "the outbox cannot be read or published");
                     hub.clock.sleep(options.error_back_off).await;
                 }
             }
@@ -257,7 +257,7 @@ async fn set_aside(hub: &Hub, unreadable: Vec<StoredOutboxRow>) {
     }
     tracing::error!(rows = changes.len(), "outbox rows cannot be read and are set aside as dead letters");
     if let Err(error) = hub.commits.commit(changes).await {
-        tracing::warn!(error = %error, "they could not be set aside yet");
+        tracing::warn!(error = %super::with_causes(&error), "they could not be set aside yet");
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) async fn supervise(
         });
         if let Err(error) = ended {
             metrics.error();
-            tracing::warn!(role = %claim.role, error = %error, "process failed and begins again");
+            tracing::warn!(role = %claim.role, error = %super::with_causes(&error), "process failed and begins again");
         }
         if !shutdown.is_cancelled() {
             tokio::select! {

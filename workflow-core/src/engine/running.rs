@@ -69,7 +69,8 @@ impl<T: Object, S: Status> Running<T, S> {
     /// Adds a schedule, for as long as this runs; one of the definition is added at every start.
     ///
     /// # Errors
-    /// [`Error::Name`] if its foreign id cannot be used, [`Error::Cron`] if its spec cannot be read.
+    /// [`Error::Name`] if its foreign id cannot be used, [`Error::Cron`] if its spec cannot be read, [`Error::NoStart`]
+    /// if runs cannot start where it says.
     ///
     /// ```
     /// # use workflow_shop::*;
@@ -81,6 +82,10 @@ impl<T: Object, S: Status> Running<T, S> {
     /// ```
     pub fn schedule(&self, schedule: Schedule<T, S>) -> Result<(), Error> {
         let part: SchedulePart<T, S> = schedule.into_part()?;
+        let core = self.client.core();
+        if let Some(status) = part.start {
+            core.startable(status)?;
+        }
         Starter::of(&self.life).schedule(Arc::new(part));
         Ok(())
     }
@@ -133,7 +138,11 @@ impl<T: Object, S: Status> Drop for Life<T, S> {
         self.aborts.cancel();
         let (hub, name) = (Arc::clone(&self.client.core().hub), self.client.core().definition.name.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { hub.leave(&name).await });
+            let leaving = hub.leaving();
+            runtime.spawn(async move {
+                hub.leave(&name).await;
+                drop(leaving);
+            });
         }
     }
 }

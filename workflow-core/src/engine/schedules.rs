@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::core::{Core, Object, unexpected};
 use super::metrics::ProcessMetrics;
@@ -116,7 +117,9 @@ impl<T: Object, S: Status> ScheduleProcess<T, S> {
             let mut change = self.core.new_run(new).map_err(permanent)?;
             change.fence = Some(fence.clone());
             change.effects.extend(taking(key.clone()));
-            match self.core.hub.commit_one(change).await? {
+            let workflow = &self.core.definition.name;
+            let span = tracing::debug_span!("trigger", %workflow, run_id = %change.run_id, foreign_id = %part.foreign_id);
+            match self.core.hub.commit_one(change).instrument(span).await? {
                 Outcome::Stored(_) | Outcome::DuplicateKey => return Ok(()),
                 Outcome::DuplicateActiveRun { run_id } => {
                     tracing::info!(run_id = %run_id, schedule = %part.foreign_id, "the previous run is unfinished: slot skipped");

@@ -76,8 +76,11 @@ impl<T: Object, S: Copy> StoredRun<T, S> {
     /// The object.
     ///
     /// # Errors
-    /// [`Error::Decode`] if it is not one of the workflow's type: it was deleted, or stored by another program.
+    /// [`Error::Deleted`] if it was deleted as a whole, [`Error::Decode`] if it is not one of the workflow's type.
     pub fn object(&self) -> Result<T, Error> {
+        if self.record.is_object_deleted() {
+            return Err(Error::Deleted { run_id: self.record.run_id });
+        }
         decode(&self.record)
     }
 

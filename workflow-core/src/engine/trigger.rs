@@ -9,6 +9,7 @@ use tracing::Instrument;
 use super::client::Client;
 use super::core::{Core, Object, unexpected};
 use super::moves::Stamp;
+use super::plan::StatusPlan;
 use crate::adapter::{BoxFuture, Change, ErrorKind, Outcome};
 use crate::run::CallContext;
 use crate::{Actor, Error, EventId, ForeignId, Record, Run, RunId, RunState, StartKey, Status, Version};
@@ -34,12 +35,16 @@ impl<T: Object, S: Status> Core<T, S> {
         })
     }
 
+    /// What is known of a status in which runs can start.
+    pub(crate) fn startable(&self, start: S) -> Result<&StatusPlan, Error> {
+        let plan = self.plan.status(start.code()).filter(|plan| !plan.terminal);
+        plan.ok_or_else(|| Error::NoStart { workflow: self.definition.name.clone(), status: start.name() })
+    }
+
     /// The change that stores a new run.
     pub(crate) fn new_run(&self, new: NewRun<T, S>) -> Result<Change, Error> {
         let NewRun { foreign_id, object, start, key, origin } = new;
-        let plan = self.plan.status(start.code()).filter(|plan| !plan.terminal);
-        let plan = plan
-            .ok_or_else(|| Error::NoStart { workflow: self.definition.name.clone(), status: start.name() })?;
+        let plan = self.startable(start)?;
         let now = self.hub.clock.now();
         let record = Record {
             workflow_name: self.definition.name.clone(),

@@ -170,7 +170,9 @@ pub(crate) async fn poll(hub: Weak<Hub>, ceiling: Duration, life: CancellationTo
         for runs in hub.waiters.runs().chunks(LOOKUP_MAX) {
             match hub.store.lookup(runs).await {
                 Ok(records) => tell(&hub, records),
-                Err(error) => tracing::warn!(error = %error, "runs that are waited for cannot be read"),
+                Err(error) => {
+                    tracing::warn!(error = %super::with_causes(&error), "runs that are waited for cannot be read")
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Those who wait for a run.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
@@ -13,6 +13,8 @@ use crate::{Record, RunId};
 pub(crate) struct Waiters {
     count: AtomicUsize,
     next: AtomicU64,
+    /// Nobody will ever tell anything: who waits is told that instead.
+    closed: AtomicBool,
     runs: Mutex<HashMap<RunId, Vec<Waiter>>>,
 }
 
@@ -34,7 +36,12 @@ impl Waiters {
     pub(crate) fn join(self: &Arc<Self>, run_id: RunId) -> Waiting {
         let (told, records) = mpsc::unbounded_channel();
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.lock().entry(run_id).or_default().push(Waiter { id, told });
+        {
+            let mut runs = self.lock();
+            if !self.closed.load(Ordering::Acquire) {
+                runs.entry(run_id).or_default().push(Waiter { id, told });
+            }
+        }
         self.count.fetch_add(1, Ordering::Release);
         Waiting { records, waiters: Arc::clone(self), run_id, id }
     }
@@ -50,6 +57,19 @@ impl Waiters {
                 let _ = waiter.told.send(Arc::clone(record));
             }
         }
+    }
+
+    /// Engines run here: what they store is told.
+    pub(crate) fn open(&self) {
+        let _runs = self.lock();
+        self.closed.store(false, Ordering::Release);
+    }
+
+    /// No engine runs here, and nobody else writes to the store: those who wait are let go.
+    pub(crate) fn close(&self) {
+        let mut runs = self.lock();
+        self.closed.store(true, Ordering::Release);
+        runs.clear();
     }
 
     /// The runs that somebody waits for.

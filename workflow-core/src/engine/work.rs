@@ -36,7 +36,7 @@ impl Made {
 
     /// The store failed while the work needed it.
     pub(crate) fn later(error: &BackendError, what: &str) -> Self {
-        tracing::warn!(%error, what, "the store failed: the event is worked on later");
+        tracing::warn!(error = %super::with_causes(error), what, "the store failed: the event is worked on later");
         Made::Later
     }
 }

@@ -97,7 +97,7 @@ pub struct HistoryEntry {
     pub reason: Arc<str>,
     /// Who made the change.
     pub actor: Actor,
-    /// Which attempt succeeded, from 1; 0 where there are no attempts.
+    /// Which attempt it was, from 1; 1 too where nothing is attempted, as by an operator.
     pub attempt: u32,
     /// How long the user's function ran.
     pub duration: Duration,

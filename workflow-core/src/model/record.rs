@@ -92,6 +92,14 @@ pub struct Record {
 }
 
 impl Record {
+    /// What is left of an object that was deleted as a whole; shared with the Go library.
+    pub const DELETED_OBJECT: &'static [u8] = br#"{"result":"deleted"}"#;
+
+    /// Whether the object was deleted as a whole.
+    pub fn is_object_deleted(&self) -> bool {
+        self.run_state == RunState::DataDeleted && self.object == Self::DELETED_OBJECT
+    }
+
     /// The part of the record that the `meta` column holds.
     pub fn meta(&self) -> Meta<'_> {
         Meta {

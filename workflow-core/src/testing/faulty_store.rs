@@ -15,6 +15,9 @@ use crate::{
     WorkflowName,
 };
 
+/// How often a store that others may write to is looked at, at least: skipping days by the second takes for ever.
+const POLL_EVERY: Duration = Duration::from_secs(600);
+
 /// Any store, with [`Faults`]. Its clock is held while a call is under way.
 ///
 /// ```
@@ -58,15 +61,21 @@ impl<S: Store> Store for FaultyStore<S> {
     }
 
     fn waking(&self) -> Waking {
-        self.inner.waking()
+        // While time stands still nobody else writes; when it is skipped, a poll now and then is enough.
+        match self.inner.waking() {
+            Waking::Poll(ceiling) => Waking::Poll(ceiling.max(POLL_EVERY)),
+            Waking::Never => Waking::Never,
+        }
     }
 
     async fn start_engine(&self) -> Result<(), BackendError> {
+        let _hold = self.inner.clock().hold();
         self.faults.alive()?;
         self.inner.start_engine().await
     }
 
     async fn stop_engine(&self) {
+        let _hold = self.inner.clock().hold();
         // A process that has crashed has given its right back already, and somebody else may have it.
         if !self.faults.has_crashed() {
             self.inner.stop_engine().await;

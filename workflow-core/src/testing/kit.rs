@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+
 use super::{Faults, FaultyStore, FaultyStreamer, ManualClock};
 use crate::adapter::{Backend, Clock, Store};
 use crate::memory::{InProcessScheduler, InProcessStreamer, MemoryStore};
@@ -127,7 +129,7 @@ impl Kit {
                 ended = &mut awaited => return Some(ended),
                 skipped = self.clock.skip(left) => {
                     if !skipped {
-                        return None;
+                        return awaited.as_mut().now_or_never();
                     }
                 }
             }

@@ -1,7 +1,9 @@
 //! A test kit: a clock that skips time, faults on demand, and runs taken to a status.
 //!
 //! A [`Kit`] is a backend whose time is told by a [`ManualClock`] and whose store and streamer obey [`Faults`]. A run
-//! that waits two days for a courier is tested in microseconds, and a test says which commit fails.
+//! that waits two days for a courier is tested in milliseconds, and a test says which commit fails. Time
+//! is skipped when nothing is left to run, which is known for sure on a runtime of one thread, as `#[tokio::test]` is; on
+//! several, a thread that gets no processor for a while looks idle. [`run_with`] makes the argument of a single step.
 //!
 //! ```
 //! # use std::time::Duration;
@@ -38,9 +40,11 @@ mod faulty_store;
 mod faulty_streamer;
 mod kit;
 mod manual_clock;
+mod sample;
 
 pub use faults::Faults;
 pub use faulty_store::FaultyStore;
 pub use faulty_streamer::FaultyStreamer;
 pub use kit::{Kit, Stuck};
 pub use manual_clock::ManualClock;
+pub use sample::run_with;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Ended, Stretch};
-use crate::adapter::{BackendError, Change, Delivery, Effect, Expect};
+use crate::adapter::{Change, Delivery, Effect, Expect};
 use crate::engine::failure::dead_letter;
 use crate::engine::work::{Made, Task};
 use crate::{Event, Record, RunId, Skip, Verdict, judge};
@@ -30,12 +30,12 @@ impl Stretch<'_> {
                 for (delivery, found) in events.into_iter().zip(records) {
                     match found {
                         Ok(record) => self.judged(delivery, record),
-                        Err(error) => self.park(&delivery.event, &reason_of(&error)),
+                        Err(error) => self.park(&delivery.event, &crate::engine::with_causes(&error)),
                     }
                 }
             }
             Err(error) => {
-                tracing::warn!(process = %self.process, error = %error, "records cannot be read");
+                tracing::warn!(process = %self.process, error = %crate::engine::with_causes(&error), "records cannot be read");
                 for delivery in events {
                     self.again_after(delivery.event.run_id, ERROR_BACK_OFF);
                 }
@@ -143,10 +143,4 @@ impl Stretch<'_> {
             Ended { run_id, task: None, made: Made::Again }
         });
     }
-}
-
-/// An adapter's error with its cause.
-fn reason_of(error: &BackendError) -> String {
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("{error}{cause}")
 }
