@@ -9,6 +9,7 @@ use sqlx::{Connection, SqliteConnection};
 use store_sql::Sqlite;
 use store_sql::sqlite::SqliteStore;
 use tempfile::TempDir;
+use workflow_conformance::engine::Patience;
 use workflow_conformance::store::{Planted, StoreFixture};
 use workflow_core::RunId;
 
@@ -88,15 +89,17 @@ async fn until_closed(folder: &Path) {
     if !Path::new("/proc/self/fd").exists() {
         return;
     }
-    for _ in 0..100_000 {
+    let patience = Patience::begin();
+    loop {
+        let is_last = patience.is_over();
         let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
         let mut targets = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
         if !targets.any(|target| target.starts_with(folder)) {
             return;
         }
+        assert!(!is_last, "a file of {} is still open though every handle was dropped", folder.display());
         tokio::task::yield_now().await;
     }
-    panic!("a file of {} is still open though every handle was dropped", folder.display());
 }
 
 workflow_conformance::store_suite!(File);

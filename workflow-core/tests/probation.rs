@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use workflow_conformance::engine;
 use workflow_core::memory::MemoryStore;
 use workflow_core::testing::{Kit, ManualClock};
 use workflow_core::{Options, Run, RunState, Running, Status, StatusCode, Workflow};
@@ -53,7 +54,7 @@ async fn start(store: &MemoryStore, clock: &ManualClock) -> Process {
         .build()
         .unwrap();
     let kit = Kit::on(store.clone(), clock.clone());
-    let running = photos.run(&kit).await.unwrap();
+    let running = engine::start(&photos, &kit).await;
     Process { kit, running, begun }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use workflow_conformance::engine::{
-    Case, Desk, Office, Parcel, Place, Stage, declared, holds_for, parcels, skip_until,
+    Case, Desk, Office, Parcel, Place, Stage, declared, holds_for, parcels, skip_until, start,
 };
 use workflow_core::memory::MemoryStore;
 use workflow_core::testing::{Kit, ManualClock};
@@ -143,7 +143,7 @@ impl Player {
 
     async fn start(&self, flow: &Workflow<Parcel, Stage>) -> (Kit, Office) {
         let kit = self.place.kit();
-        let office = flow.run(&kit).await.expect("nothing is wrong with a new process yet");
+        let office = start(flow, &kit).await;
         (kit, office)
     }
 

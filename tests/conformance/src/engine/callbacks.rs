@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use workflow_core::adapter::ErrorKind;
 use workflow_core::testing::Kit;
 use workflow_core::{CallbackOutcome, Error, Next, Payload, RunState, Step, terminal};
 
 use super::{
-    Case, Desk, Office, Parcel, Place, Stage, close, declared, holds_for, pack, parcels, skip_until,
+    Case, Desk, Office, Parcel, Place, Stage, close, declared, holds_for, pack, parcels, skip_until, start,
 };
 
 const EDGES: [(Stage, Stage); 2] = [(Stage::Placed, Stage::Packed), (Stage::Packed, Stage::Sent)];
@@ -55,15 +54,8 @@ async fn office(place: &Place, desk: &Desk, buffered: bool) -> (Kit, Office) {
     let flow = if buffered { flow.buffered() } else { flow };
     let kit = place.kit();
     let flow = flow.state(desk.clone()).build().unwrap();
-    // One that was dropped gives the store back a little later.
-    loop {
-        match flow.run(&kit).await {
-            Err(Error::Backend(error)) if error.kind() == ErrorKind::AlreadyRunning => {
-                tokio::task::yield_now().await;
-            }
-            office => return (kit, office.unwrap()),
-        }
-    }
+    let office = start(&flow, &kit).await;
+    (kit, office)
 }
 
 async fn call(office: &Office, word: &'static str) -> CallbackOutcome {

@@ -1,7 +1,7 @@
 //! The crash matrix: a process that dies after its n-th commit, for every n, and faults at every n.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::time::Duration;
 
 use workflow_core::testing::{Faults, Kit};
@@ -9,7 +9,7 @@ use workflow_core::{
     CallbackOutcome, Next, Options, Payload, RunId, RunState, Schedule, Step, StepError, Workflow, after,
 };
 
-use super::{Case, Desk, Office, Parcel, Place, Stage, declared, holds_for, parcels, skip_until};
+use super::{Case, Desk, Office, Parcel, Patience, Place, Stage, declared, holds_for, parcels, skip_until};
 
 const EDGES: [(Stage, Stage); 4] = [
     (Stage::Placed, Stage::Packed),
@@ -20,9 +20,6 @@ const EDGES: [(Stage, Stage); 4] = [
 
 /// After so many commits everything is done, crash or not.
 const COMMITS: u64 = 40;
-
-/// How often the client looks at most.
-const LOOKS_MAX: u32 = 20_000;
 
 async fn pack(run: &mut Case, desk: &Desk) -> Step<Next<Stage>> {
     desk.log(format!("step {}", run.idempotency_key()));
@@ -69,62 +66,64 @@ async fn wait_for_it(_: &mut Case) -> Step<Next<Stage>> {
 
 /// Runs the workflow; as often as need be, as a supervisor would.
 async fn run(flow: &Workflow<Parcel, Stage>, kit: &Kit) -> Office {
-    loop {
-        match flow.run(kit).await {
-            Ok(office) => return office,
-            Err(error) => assert!(!kit.faults().has_crashed(), "a dead process cannot start: {error}"),
+    let started = again(kit, "a start", async || flow.run(kit).await).await;
+    started.expect("a dead process cannot start")
+}
+
+/// Does something until it succeeds; nothing if the process dies before.
+async fn again<V, E: Debug>(kit: &Kit, what: &str, act: impl AsyncFn() -> Result<V, E>) -> Option<V> {
+    let patience = Patience::begin();
+    while !kit.faults().has_crashed() {
+        let is_last = patience.is_over();
+        match act().await {
+            Ok(done) => return Some(done),
+            Err(seen) => assert!(!is_last, "{what} does not come about: {seen:?}"),
         }
+        tokio::task::yield_now().await;
     }
+    None
+}
+
+/// Skips time until a look finds what it is for; nothing if the process dies before.
+async fn skip_again<V: Debug>(kit: &Kit, what: &str, look: impl AsyncFn() -> Result<(), V>) -> Option<()> {
+    let skip = async || {
+        let seen = look().await;
+        if seen.is_err() {
+            kit.clock().skip(Duration::from_hours(1)).await;
+        }
+        seen
+    };
+    again(kit, what, skip).await
 }
 
 /// What a client does, and does again until it is told that it is done. Ends early if the process dies.
 async fn play(kit: &Kit, office: &Office) -> Option<RunId> {
-    let (looks, last) = (Cell::new(0), RefCell::new(String::new()));
-    let alive = || {
-        looks.set(looks.get() + 1);
-        assert!(looks.get() < LOOKS_MAX, "nothing more happens: {:?}", last.borrow());
-        !kit.faults().has_crashed()
+    let trigger = async || office.trigger("p-1", Parcel::default()).key("start").await;
+    let run = again(kit, "a run", trigger).await?;
+    let fetch = async || match office.callback(Stage::Packed, "p-1", "fetched").key("fetch").await {
+        Ok(CallbackOutcome::WrongStatus { current }) => Err(format!("it is {current}")),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
     };
-    let mut run = None;
-    while run.is_none() && alive() {
-        run = office.trigger("p-1", Parcel::default()).key("start").await.ok();
-    }
-    let run = run?;
-    while alive() {
-        let called = office.callback(Stage::Packed, "p-1", "fetched").key("fetch").await;
-        *last.borrow_mut() = format!("{called:?}");
-        match called {
-            Ok(CallbackOutcome::WrongStatus { .. }) => {}
-            Ok(_) => break,
-            Err(_) => {}
-        }
-    }
-    while alive() {
-        if let Ok(run) = office.get(&run).await
-            && run.run_state().is_finished()
-        {
-            break;
-        }
-        kit.clock().skip(Duration::from_hours(1)).await;
-        *last.borrow_mut() = format!("{:?}", office.get(&run).await);
-    }
-    while alive() {
-        if let Ok(run) = office.get(&run).await
-            && run.run_state() != RunState::Completed
-        {
-            break;
-        }
+    again(kit, "the callback", fetch).await?;
+    let ended = async || match office.get(&run).await {
+        Ok(run) if run.run_state().is_finished() => Ok(()),
+        seen => Err(seen),
+    };
+    skip_again(kit, "the end", ended).await?;
+    let delete = async || match office.get(&run).await {
+        Ok(run) if run.run_state() != RunState::Completed => Ok(()),
         // Refused if it was stored and only the answer was lost.
-        let _ = office.delete_data(&run, "the law").await;
-    }
-    while alive() {
-        let deleted = office.get(&run).await.is_ok_and(|run| run.run_state() == RunState::DataDeleted);
-        let scheduled = office.latest("scheduled").await.ok().flatten();
-        if deleted && scheduled.is_some_and(|run| run.status() == Stage::Packed) {
-            break;
-        }
-        kit.clock().skip(Duration::from_hours(1)).await;
-    }
+        seen => Err((seen, office.delete_data(&run, "the law").await)),
+    };
+    again(kit, "the request to delete", delete).await?;
+    let rest = async || {
+        let (gone, scheduled) = (office.get(&run).await, office.latest("scheduled").await);
+        let deleted = gone.as_ref().is_ok_and(|run| run.run_state() == RunState::DataDeleted);
+        let packed = matches!(&scheduled, Ok(Some(run)) if run.status() == Stage::Packed);
+        if deleted && packed { Ok(()) } else { Err((gone, scheduled)) }
+    };
+    skip_again(kit, "the deletion and the scheduled run", rest).await?;
     Some(run)
 }
 

@@ -23,7 +23,7 @@ pub use parcel::{
     Case, Counter, Desk, Office, Parcel, Stage, close, hand_over, pack, parcels, parcels_called, send,
     take_back,
 };
-pub use place::{Place, pass, skip_until, until};
+pub use place::{Patience, Place, pass, skip_until, start, until};
 
 /// Makes tests of every scenario; `$place` is an async function that gives a [`Place`] on an empty store.
 #[macro_export]

@@ -3,13 +3,12 @@
 use std::any::Any;
 use std::time::{Duration, Instant};
 
-use workflow_core::Timestamp;
-use workflow_core::adapter::{Backend, Clock, StoredOutboxRow};
-use workflow_core::adapter::{Change, Store};
+use workflow_core::adapter::{Backend, Change, Clock, ErrorKind, Store, StoredOutboxRow};
 use workflow_core::testing::{Kit, ManualClock};
+use workflow_core::{Error, Object, Running, Status, Timestamp, Workflow};
 
 /// How long a condition is waited for at most, by the host's clock, before the test fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A store, its clock, and kits on it: each new one is as a new process.
 pub struct Place {
@@ -56,28 +55,65 @@ impl Place {
     }
 }
 
+/// A watchdog by the host's clock: it ends waits for what does not come, and nothing else depends on it.
+pub struct Patience(Instant);
+
+impl Patience {
+    /// Patience that begins now.
+    pub fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Whether it has run out. Asked before a look, it lets one more look follow the last moment.
+    pub fn is_over(&self) -> bool {
+        self.0.elapsed() >= PATIENCE
+    }
+}
+
 /// Waits until something holds.
 pub async fn until(what: &str, holds: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "{what} does not come true");
+    let patience = Patience::begin();
+    loop {
+        let is_last = patience.is_over();
+        if holds() {
+            return;
+        }
+        assert!(!is_last, "{what} does not come true");
         tokio::task::yield_now().await;
     }
 }
 
-/// How often time is skipped to make a condition come true.
-const SKIPS_MAX: u32 = 10_000;
-
 /// Skips time from one sleep to the next until something holds that has to be asked for.
 pub async fn skip_until(kit: &Kit, what: &str, holds: impl AsyncFn() -> bool) {
-    for _ in 0..SKIPS_MAX {
+    let patience = Patience::begin();
+    loop {
+        let is_last = patience.is_over();
         kit.clock().quiet().await;
         if holds().await {
             return;
         }
+        assert!(!is_last, "{what} does not come true, however much time is skipped: {kit:?}");
         kit.clock().skip(Duration::from_hours(24)).await;
     }
-    panic!("{what} does not come true, however much time is skipped: {kit:?}");
+}
+
+/// Starts an engine on a store that an engine before it may still have: one that was dropped gives the store back a
+/// little later. One that was shut down has given it back, and needs none of this.
+pub async fn start<T: Object, S: Status>(flow: &Workflow<T, S>, kit: &Kit) -> Running<T, S> {
+    let patience = Patience::begin();
+    loop {
+        let is_last = patience.is_over();
+        match flow.run(kit).await {
+            Ok(running) => return running,
+            Err(error) => assert!(is_held(&error) && !is_last, "the engine does not start: {error}"),
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Whether an engine was refused because the store has one.
+fn is_held(error: &Error) -> bool {
+    matches!(error, Error::Backend(error) if error.kind() == ErrorKind::AlreadyRunning)
 }
 
 /// Lets time pass, but for no call of the store that is under way; no function of the workflow may be waiting.
