@@ -124,6 +124,9 @@ impl Input {
             return Err(format!("it has {length} bytes, {LINE_BYTES_MAX} are allowed"));
         }
         let text = std::str::from_utf8(bytes).map_err(|error| format!("it is not UTF-8: {error}"))?;
+        if !text.trim_start().starts_with('{') {
+            return Err("it is no JSON object".to_owned());
+        }
         let order: Order = serde_json::from_str(text.trim_end()).map_err(|error| reason(&error))?;
         if order.id.is_empty() || order.id.len() > ID_BYTES_MAX {
             return Err(format!("its id has {} bytes, 1 to {ID_BYTES_MAX} are allowed", order.id.len()));

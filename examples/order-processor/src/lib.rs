@@ -5,6 +5,7 @@ pub mod courier;
 pub mod flow;
 pub mod generate;
 pub mod input;
+pub mod object;
 pub mod order;
 pub mod process;
 pub mod progress;
