@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod courier;
+pub mod failure;
 pub mod flow;
 pub mod generate;
 pub mod input;

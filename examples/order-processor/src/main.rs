@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use order_processor::args::Args;
-use order_processor::{generate, process, progress};
+use order_processor::{failure, generate, process, progress};
 use tracing_subscriber::EnvFilter;
 
 /// The program failed.
@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
         None => process::main(&args).await,
     };
     done.unwrap_or_else(|error| {
-        progress::say(&format!("error: {error:#}"));
+        progress::say(&format!("error: {}", failure::in_words(&error)));
         ExitCode::from(FAILED)
     })
 }
