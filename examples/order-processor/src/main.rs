@@ -14,12 +14,7 @@ const FAILED: u8 = 1;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let level = match args.verbose {
-        0 => "error",
-        1 => "warn,workflow_core=debug",
-        _ => "info,workflow_core=trace",
-    };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(args.log_filter()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -111,6 +111,10 @@ fn the_log_is_shown_when_it_is_asked_for() {
     assert!(!quiet.err.contains("workflow_core"), "{}", quiet.err);
     let loud = program.run_with(&["-i", "-", "-v"], ORDER);
     assert!(loud.err.contains("workflow_core"), "{}", loud.err);
+    assert!(!loud.err.contains("sqlx::query"), "{}", loud.err);
+    let louder = program.run_with(&["-i", "-", "-vv", "-d", "louder.db"], ORDER);
+    assert!(louder.err.contains("workflow_core"), "{}", louder.err);
+    assert!(louder.err.contains("DEBUG sqlx::query"), "{}", louder.err);
 }
 
 #[test]
@@ -145,9 +149,13 @@ fn an_input_that_is_not_there_makes_no_database() {
 #[test]
 fn wrong_command_lines_are_refused() {
     let program = Program::new();
-    for args in
-        [&["--in-flight", "0"][..], &["--seed", "1"], &["--generate", "1", "--json"], &["--inptu", "-"]]
-    {
+    for args in [
+        &["--in-flight", "0"][..],
+        &["--seed", "1"],
+        &["--generate", "1", "--json"],
+        &["--generate", "1", "--in-flight", "9"],
+        &["--inptu", "-"],
+    ] {
         assert_eq!(program.run(args).code, 2, "{args:?}");
     }
 }
