@@ -1,6 +1,7 @@
 //! The main example as a library: what the program does, for it and for the tests.
 
 pub mod args;
+pub mod count;
 pub mod courier;
 pub mod failure;
 pub mod flow;

@@ -31,7 +31,7 @@ fn the_sample_comes_to_its_ends_and_a_second_run_starts_nothing_over() {
         assert!(first.out.lines().any(|line| line.starts_with(step)), "{step} is missing:\n{}", first.out);
     }
     assert!(first.out.ends_with(&format!("database: {}\n", program.path("orders.db").display())));
-    assert!(first.err.ends_with("1000 of 1000 orders are at their end\n"), "{}", first.err);
+    assert!(first.err.ends_with("orders at their end: 1000 of 1000\n"), "{}", first.err);
 
     let second = program.run(&["--database", "orders.db"]);
     assert_eq!(second.code, 0);
