@@ -90,7 +90,7 @@ async fn pay(run: &mut Run<Order, OrderStatus>) -> Step<Next<OrderStatus>> {
             return Err(terminal("the last four digits of the card are not four digits"));
         }
         Payment::Card { last_four } => !last_four.ends_with('0'),
-        Payment::Invoice {} => total <= INVOICE_MAX,
+        Payment::Invoice => total <= INVOICE_MAX,
         Payment::Voucher { code } if code.starts_with("OOPS") => {
             return Ok(Next::cancel("the customer changed their mind"));
         }

@@ -47,7 +47,7 @@ fn order(rng: &mut Rng, id: String) -> Order {
     }
     let payment = match rng.u32(0..10) {
         0..=6 => Payment::Card { last_four: format!("{:04}", rng.u32(0..10_000)) },
-        7 | 8 => Payment::Invoice {},
+        7 | 8 => Payment::Invoice,
         _ if rng.u32(0..4) == 0 => Payment::Voucher { code: format!("OOPS-{}", rng.u16(..)) },
         _ => Payment::Voucher { code: format!("GIFT-{}", rng.u16(..)) },
     };

@@ -24,6 +24,18 @@ pub fn many<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<V
     Ok(objects.into_iter().map(|Object(value)| value).collect())
 }
 
+/// Reads an object without fields. Left alone, serde passes over the fields beside a variant that has none.
+///
+/// # Errors
+/// If it has a field.
+pub fn empty<'de, D: Deserializer<'de>>(from: D) -> Result<(), D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Empty {}
+
+    one(from).map(|Empty {}| ())
+}
+
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

@@ -76,8 +76,9 @@ pub enum Payment {
         /// Its last four digits; those that end in 0 are declined.
         last_four: String,
     },
-    /// By invoice, up to a limit. The braces make serde refuse fields here too.
-    Invoice {},
+    /// By invoice, up to a limit.
+    #[serde(deserialize_with = "object::empty")]
+    Invoice,
     /// With a voucher; the customer may have second thoughts.
     Voucher {
         /// Its code.
