@@ -92,15 +92,17 @@ async fn drive(
         sample: Sample::default(),
     };
     let worked = tokio::select! {
-        worked = work.all() => worked,
+        // First, so that it listens before any work shows: until then the system ends the program without a report.
+        biased;
         () = stop::asked() => {
             work.report.interrupted = true;
             work.progress.note("interrupted: run it again to go on");
             Ok(())
         }
+        worked = work.all() => worked,
     };
     work.report.took = begun.elapsed();
-    work.progress.end(work.standing());
+    work.progress.end(worked.is_ok().then(|| work.standing()));
     let Work { report, sample, .. } = work;
     worked.map(|()| (report, sample))
 }

@@ -89,12 +89,12 @@ impl Progress {
         }
     }
 
-    /// It is over.
-    pub fn end(&mut self, standing: Standing) {
-        match self {
-            Progress::Bar(bar) => bar.finish_and_clear(),
-            Progress::Lines(_) => say(&standing.in_words()),
-            Progress::Silent => {}
+    /// It is over; without a standing, because it failed.
+    pub fn end(&mut self, standing: Option<Standing>) {
+        match (self, standing) {
+            (Progress::Bar(bar), _) => bar.finish_and_clear(),
+            (Progress::Lines(_), Some(standing)) => say(&standing.in_words()),
+            (Progress::Lines(_), None) | (Progress::Silent, _) => {}
         }
     }
 }

@@ -137,13 +137,24 @@ fn a_database_that_cannot_be_used_is_named_with_what_to_do() {
 }
 
 #[test]
+fn a_refused_database_is_told_without_saying_anything_twice() {
+    let program = Program::new();
+    std::fs::write(program.path("text.db"), "this is no database, it is a letter to a friend").unwrap();
+    let refused = program.run(&["--database", "text.db"]);
+    assert_eq!(refused.code, 1);
+    assert_eq!(refused.err.matches("(code: 26)").count(), 1, "{}", refused.err);
+    assert_eq!(refused.err.lines().count(), 1, "{}", refused.err);
+}
+
+#[test]
 fn an_input_that_is_not_there_makes_no_database() {
     let program = Program::new();
     let refused = program.run(&["--input", "nothing.jsonl"]);
     assert_eq!(refused.code, 1);
     assert!(refused.err.contains("cannot open the orders in nothing.jsonl"), "{}", refused.err);
     assert!(!program.path("orders.db").exists());
-    assert_eq!(program.run(&["--input", "."]).code, 1);
+    let folder = program.run(&["--input", "."]);
+    assert_eq!((folder.code, folder.err.lines().count()), (1, 1), "{}", folder.err);
 }
 
 #[test]

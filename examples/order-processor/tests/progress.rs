@@ -52,6 +52,7 @@ fn the_last_line_leaves_out_what_is_paused_and_what_is_no_order() {
     let paused = ORDER.replace("a-1", "a-2").replace("invoice\"", r#"card","last_four":"12""#);
     std::fs::write(program.path("orders.jsonl"), format!("{ORDER}\n{paused}\nno order\n")).unwrap();
     let ran = program.run(&["-i", "orders.jsonl"]);
+    assert_eq!(ran.code, 4, "{}", ran.err);
     assert!(ran.err.ends_with("\norders at their end: 1 of 2; paused: 1\n"), "{}", ran.err);
     assert!(ran.out.contains("\n1 line was no order\n"), "{}", ran.out);
     let again = program.run_with(&["-i", "-"], format!("{ORDER}\nno order\nnor this\n"));
