@@ -22,7 +22,8 @@ pub struct Args {
     pub json: bool,
 
     /// How many orders may be under way at once
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 1000, conflicts_with = "generate")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub in_flight: u32,
 
     /// Print N varied orders as JSON lines, and do nothing else
@@ -33,9 +34,21 @@ pub struct Args {
     #[arg(long, value_name = "S", default_value_t = 1, requires = "generate")]
     pub seed: u64,
 
-    /// Show the engine's log on standard error; twice shows more
+    /// Show the engine's log on standard error, instead of a progress bar; `-vv` shows all of it, and the SQL statements. If
+    /// `RUST_LOG` is set, it decides what is shown
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+impl Args {
+    /// What of the log is shown, as a filter of `tracing`.
+    pub fn log_filter(&self) -> &'static str {
+        match self.verbose {
+            0 => "error",
+            1 => "warn,workflow_core=debug",
+            _ => "info,workflow_core=trace,sqlx=debug",
+        }
+    }
 }
 
 const HELP: &str = "\

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::BuildHasher;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
 use anyhow::Context;
 use tokio::sync::mpsc;
 
+use crate::count;
 use crate::order::Order;
 
 /// The sample that is in the repository.
@@ -30,6 +31,8 @@ const LINES_AHEAD: usize = 1000;
 /// The lines of an input, one after the other.
 pub struct Input {
     lines: Box<dyn BufRead + Send>,
+    /// How many lines there are, if that is known.
+    count: Option<u64>,
     number: u64,
     seen: Seen,
 }
@@ -49,21 +52,35 @@ impl Input {
     /// # Errors
     /// If the file cannot be opened.
     pub fn open(path: Option<&Path>) -> anyhow::Result<Self> {
-        let lines: Box<dyn BufRead + Send> = match path {
-            None => Box::new(SAMPLE.as_bytes()),
-            Some(path) if path == Path::new("-") => Box::new(BufReader::new(std::io::stdin())),
+        match path {
+            None => Ok(Self {
+                count: count::lines(SAMPLE.as_bytes()).ok(),
+                ..Self::of(Box::new(SAMPLE.as_bytes()))
+            }),
+            Some(path) if path == Path::new("-") => Ok(Self::of(Box::new(BufReader::new(std::io::stdin())))),
             Some(path) => {
-                let file = File::open(path)
-                    .with_context(|| format!("cannot open the orders in {}", path.display()))?;
-                Box::new(BufReader::new(file))
+                Self::in_file(path).with_context(|| format!("cannot open the orders in {}", path.display()))
             }
-        };
-        Ok(Self::of(lines))
+        }
+    }
+
+    fn in_file(path: &Path) -> std::io::Result<Self> {
+        let mut file = File::open(path)?;
+        let count = count::in_file(&file);
+        if count.is_some() {
+            file.rewind()?;
+        }
+        Ok(Self { count, ..Self::of(Box::new(BufReader::new(file))) })
+    }
+
+    /// How many of its lines are not empty, if that is known before they are read.
+    pub fn count(&self) -> Option<u64> {
+        self.count
     }
 
     /// The lines of any reader.
     pub fn of(lines: Box<dyn BufRead + Send>) -> Self {
-        Self { lines, number: 0, seen: Seen::default() }
+        Self { lines, count: None, number: 0, seen: Seen::default() }
     }
 
     /// Reads on a thread of its own, so that a reader that waits holds up nothing else, the end of the program least.
@@ -124,6 +141,9 @@ impl Input {
             return Err(format!("it has {length} bytes, {LINE_BYTES_MAX} are allowed"));
         }
         let text = std::str::from_utf8(bytes).map_err(|error| format!("it is not UTF-8: {error}"))?;
+        if !text.trim_start().starts_with('{') {
+            return Err("it is no JSON object".to_owned());
+        }
         let order: Order = serde_json::from_str(text.trim_end()).map_err(|error| reason(&error))?;
         if order.id.is_empty() || order.id.len() > ID_BYTES_MAX {
             return Err(format!("its id has {} bytes, 1 to {ID_BYTES_MAX} are allowed", order.id.len()));

@@ -1,10 +1,13 @@
 //! The main example as a library: what the program does, for it and for the tests.
 
 pub mod args;
+pub mod count;
 pub mod courier;
+pub mod failure;
 pub mod flow;
 pub mod generate;
 pub mod input;
+pub mod object;
 pub mod order;
 pub mod process;
 pub mod progress;

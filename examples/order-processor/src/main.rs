@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use order_processor::args::Args;
-use order_processor::{generate, process, progress};
+use order_processor::{failure, generate, process, progress};
 use tracing_subscriber::EnvFilter;
 
 /// The program failed.
@@ -14,12 +14,7 @@ const FAILED: u8 = 1;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let level = match args.verbose {
-        0 => "error",
-        1 => "warn,workflow_core=debug",
-        _ => "info,workflow_core=trace",
-    };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(args.log_filter()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -32,7 +27,7 @@ async fn main() -> ExitCode {
         None => process::main(&args).await,
     };
     done.unwrap_or_else(|error| {
-        progress::say(&format!("error: {error:#}"));
+        progress::say(&format!("error: {}", failure::in_words(&error)));
         ExitCode::from(FAILED)
     })
 }

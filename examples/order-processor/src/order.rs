@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use workflow::prelude::*;
 
+use crate::object;
+
 /// Where an order is.
 #[derive(Status, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OrderStatus {
@@ -37,8 +39,10 @@ pub struct Order {
     /// Who ordered.
     pub customer: String,
     /// What.
+    #[serde(deserialize_with = "object::many")]
     pub items: Vec<Item>,
     /// How it is paid.
+    #[serde(deserialize_with = "object::one")]
     pub payment: Payment,
     /// How the goods travel.
     #[serde(default)]
@@ -65,7 +69,7 @@ pub struct Item {
 
 /// How an order is paid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "method")]
+#[serde(rename_all = "snake_case", tag = "method", deny_unknown_fields)]
 pub enum Payment {
     /// By card.
     Card {
@@ -73,6 +77,7 @@ pub enum Payment {
         last_four: String,
     },
     /// By invoice, up to a limit.
+    #[serde(deserialize_with = "object::empty")]
     Invoice,
     /// With a voucher; the customer may have second thoughts.
     Voucher {

@@ -17,7 +17,7 @@ use crate::args::Args;
 use crate::flow::{Shop, orders};
 use crate::input::{Input, Line};
 use crate::order::{Order, OrderStatus};
-use crate::progress::{Progress, say};
+use crate::progress::{Progress, Standing, say};
 use crate::report::Report;
 use crate::timing::Sample;
 use crate::{courier, stop};
@@ -82,25 +82,28 @@ async fn drive(
     let begun = Instant::now();
     let mut work = Work {
         running,
+        progress: Progress::new(args.json, args.verbose > 0, input.count()),
+        count: input.count(),
         lines: input.read(),
         all_read: false,
         in_flight: args.in_flight as usize,
         waiting: JoinSet::new(),
         report,
-        progress: Progress::new(args.json, args.verbose > 0),
         sample: Sample::default(),
     };
     let worked = tokio::select! {
-        worked = work.all() => worked,
+        // First, so that it listens before any work shows: until then the system ends the program without a report.
+        biased;
         () = stop::asked() => {
             work.report.interrupted = true;
             work.progress.note("interrupted: run it again to go on");
             Ok(())
         }
+        worked = work.all() => worked,
     };
-    let Work { mut report, mut progress, sample, .. } = work;
-    report.took = begun.elapsed();
-    progress.end(report.at_rest(), report.orders);
+    work.report.took = begun.elapsed();
+    work.progress.end(worked.is_ok().then(|| work.standing()));
+    let Work { report, sample, .. } = work;
     worked.map(|()| (report, sample))
 }
 
@@ -109,6 +112,8 @@ type AtRest = Result<StoredRun<Order, OrderStatus>, Error>;
 struct Work<'a> {
     running: &'a Running<Order, OrderStatus>,
     lines: mpsc::Receiver<anyhow::Result<Line>>,
+    /// How many lines there are, if that is known beforehand.
+    count: Option<u64>,
     all_read: bool,
     in_flight: usize,
     /// Tasks, so that they get on while orders are started: one that was not polled could hold a connection that the
@@ -173,6 +178,14 @@ impl Work<'_> {
         if self.report.count(&run) {
             self.sample.offer(run.id());
         }
-        self.progress.at(self.report.at_rest(), self.report.orders);
+        self.progress.at(self.standing());
+    }
+
+    fn standing(&self) -> Standing {
+        let Report { orders: arrived, rejected_lines, paused, .. } = self.report;
+        // A file may have grown since its lines were counted.
+        let counted = self.count.map(|lines| lines.saturating_sub(rejected_lines).max(arrived));
+        let expected = if self.all_read { Some(arrived) } else { counted };
+        Standing { ended: self.report.ended(), paused, arrived, expected }
     }
 }

@@ -101,11 +101,6 @@ impl Report {
         self.orders - self.ended().min(self.orders)
     }
 
-    /// How many orders have come to an end, or are paused.
-    pub fn at_rest(&self) -> u64 {
-        self.ended() + self.paused
-    }
-
     /// How many came to an end in each second, not counting those that had before.
     fn runs_per_second(&self) -> f64 {
         let seconds = self.took.as_secs_f64();
@@ -206,19 +201,31 @@ impl Report {
     fn summary(&self) -> String {
         let mut text = match self.ended() - self.ended_before {
             0 => "no order came to an end this time".to_owned(),
-            _ => format!("{:.0} runs per second ({:.2} s)", self.runs_per_second(), self.took.as_secs_f64()),
+            _ => format!(
+                "{} runs per second ({:.2} s)",
+                rate_shown(self.runs_per_second()),
+                self.took.as_secs_f64()
+            ),
         };
         if self.there_before > 0 {
             let (there, ended) = (self.there_before, self.ended_before);
+            let were = if there == 1 { "was" } else { "were" };
             text += &format!(
-                "\n{there} of the orders were there already, {ended} of them at their end: not run again"
+                "\n{there} of the orders {were} there already, {ended} of them at their end: not run again"
             );
         }
-        if self.rejected_lines > 0 {
-            text += &format!("\n{} lines were no orders", self.rejected_lines);
+        match self.rejected_lines {
+            0 => {}
+            1 => text += "\n1 line was no order",
+            lines => text += &format!("\n{lines} lines were no orders"),
         }
         text
     }
+}
+
+/// A rate; the smallest ones have a digit more.
+fn rate_shown(rate: f64) -> String {
+    if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") }
 }
 
 /// A time of work, which is kept in microseconds.

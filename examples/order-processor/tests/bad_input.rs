@@ -5,6 +5,10 @@ mod program;
 
 use program::{ORDER, Program};
 
+/// The only item of the order, and how it is paid.
+const ITEM: &str = r#"{"sku":"TEA","quantity":1,"unit_cents":5}"#;
+const PAYMENT: &str = r#"{"method":"invoice"}"#;
+
 /// Runs one bad line between two good ones; gives what is said of it.
 fn said_of(line: &[u8]) -> String {
     let program = Program::new();
@@ -23,13 +27,21 @@ fn said_of(line: &[u8]) -> String {
 fn each_kind_of_bad_line_has_its_reason() {
     let with = |from: &str, to: &str| ORDER.replace("a-1", "b").replace(from, to).into_bytes();
     for (line, reason) in [
-        (b"garbage".to_vec(), "expected value at column 1"),
-        (b"[1]".to_vec(), "invalid type: integer `1`, expected a string"),
-        (b"\"an order\"".to_vec(), "invalid type: string"),
+        (b"garbage".to_vec(), "it is no JSON object"),
+        (br#"["b","ada",[],{"method":"invoice"}]"#.to_vec(), "it is no JSON object"),
+        (b"[1,2".to_vec(), "it is no JSON object"),
+        (b" \"an order\"".to_vec(), "it is no JSON object"),
+        (b"{garbage}".to_vec(), "key must be a string at column 2"),
         (b"{\"id\":\"b\"".to_vec(), "EOF while parsing an object"),
         (with(r#""quantity":1"#, r#""quantity":1.5"#), "floating point `1.5`, expected u32"),
         (with(r#""quantity":1"#, r#""quantity":-1"#), "integer `-1`, expected u32"),
         (with(r#""unit_cents":5"#, r#""unit_cents":1e30"#), "expected u64"),
+        (with(ITEM, r#"["TEA",1,5]"#), "invalid type: sequence, expected an object"),
+        (with(ITEM, "7"), "invalid type: integer `7`, expected an object"),
+        (with(PAYMENT, r#"["invoice"]"#), "invalid type: sequence, expected an object"),
+        (with(PAYMENT, r#"["card",{"last_four":"1234"}]"#), "invalid type: sequence, expected an object"),
+        (with(PAYMENT, r#"{"method":"invoice","code":"x"}"#), "unknown field `code`"),
+        (with(PAYMENT, r#"{"method":"card","last_four":"1234","pin":1}"#), "unknown field `pin`"),
         (with("invoice", "promise"), "unknown variant `promise`"),
         (with(r#""customer":"ada","#, ""), "missing field `customer`"),
         (with(r#""customer""#, r#""courrier":"lost","customer""#), "unknown field `courrier`"),
@@ -39,7 +51,7 @@ fn each_kind_of_bad_line_has_its_reason() {
         (with(r#""b""#, r#""b\u0007""#), "its id has the control character"),
         (ORDER.into(), "order \"a-1\" was on line 1 already"),
         (b"\xff\xfe\x00".to_vec(), "it is not UTF-8"),
-        ("[".repeat(5000).into_bytes(), "expected a string"),
+        ("[".repeat(5000).into_bytes(), "it is no JSON object"),
         (with(r#""customer":"ada""#, &format!("\"customer\":{}", "[".repeat(5000))), "expected a string"),
         (vec![b' '; 65_536], "it has 65537 bytes, 65536 are allowed"),
     ] {

@@ -31,7 +31,7 @@ fn the_sample_comes_to_its_ends_and_a_second_run_starts_nothing_over() {
         assert!(first.out.lines().any(|line| line.starts_with(step)), "{step} is missing:\n{}", first.out);
     }
     assert!(first.out.ends_with(&format!("database: {}\n", program.path("orders.db").display())));
-    assert!(first.err.ends_with("1000 of 1000 orders are at their end\n"), "{}", first.err);
+    assert!(first.err.ends_with("orders at their end: 1000 of 1000\n"), "{}", first.err);
 
     let second = program.run(&["--database", "orders.db"]);
     assert_eq!(second.code, 0);
@@ -111,6 +111,10 @@ fn the_log_is_shown_when_it_is_asked_for() {
     assert!(!quiet.err.contains("workflow_core"), "{}", quiet.err);
     let loud = program.run_with(&["-i", "-", "-v"], ORDER);
     assert!(loud.err.contains("workflow_core"), "{}", loud.err);
+    assert!(!loud.err.contains("sqlx::query"), "{}", loud.err);
+    let louder = program.run_with(&["-i", "-", "-vv", "-d", "louder.db"], ORDER);
+    assert!(louder.err.contains("workflow_core"), "{}", louder.err);
+    assert!(louder.err.contains("DEBUG sqlx::query"), "{}", louder.err);
 }
 
 #[test]
@@ -133,21 +137,36 @@ fn a_database_that_cannot_be_used_is_named_with_what_to_do() {
 }
 
 #[test]
+fn a_refused_database_is_told_without_saying_anything_twice() {
+    let program = Program::new();
+    std::fs::write(program.path("text.db"), "this is no database, it is a letter to a friend").unwrap();
+    let refused = program.run(&["--database", "text.db"]);
+    assert_eq!(refused.code, 1);
+    assert_eq!(refused.err.matches("(code: 26)").count(), 1, "{}", refused.err);
+    assert_eq!(refused.err.lines().count(), 1, "{}", refused.err);
+}
+
+#[test]
 fn an_input_that_is_not_there_makes_no_database() {
     let program = Program::new();
     let refused = program.run(&["--input", "nothing.jsonl"]);
     assert_eq!(refused.code, 1);
     assert!(refused.err.contains("cannot open the orders in nothing.jsonl"), "{}", refused.err);
     assert!(!program.path("orders.db").exists());
-    assert_eq!(program.run(&["--input", "."]).code, 1);
+    let folder = program.run(&["--input", "."]);
+    assert_eq!((folder.code, folder.err.lines().count()), (1, 1), "{}", folder.err);
 }
 
 #[test]
 fn wrong_command_lines_are_refused() {
     let program = Program::new();
-    for args in
-        [&["--in-flight", "0"][..], &["--seed", "1"], &["--generate", "1", "--json"], &["--inptu", "-"]]
-    {
+    for args in [
+        &["--in-flight", "0"][..],
+        &["--seed", "1"],
+        &["--generate", "1", "--json"],
+        &["--generate", "1", "--in-flight", "9"],
+        &["--inptu", "-"],
+    ] {
         assert_eq!(program.run(args).code, 2, "{args:?}");
     }
 }

@@ -42,7 +42,7 @@ fn both_signals_end_it_with_a_report_though_its_input_does_not_end() {
         let rest = rest.join().unwrap();
         assert_eq!(ended.code, 4, "{signal}: {rest}");
         assert!(rest.contains("interrupted: run it again to go on"), "{signal}: {rest}");
-        assert!(ended.out.contains("1 lines were no orders"), "{signal}: {}", ended.out);
+        assert!(ended.out.contains("\n1 line was no order\n"), "{signal}: {}", ended.out);
 
         let again = program.run_with(&["-i", "-", "--json"], ORDER);
         assert_eq!(again.code, 0, "{signal}: {}", again.err);
