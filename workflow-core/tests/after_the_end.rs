@@ -104,3 +104,33 @@ async fn a_schedule_that_could_never_start_is_refused_while_it_runs_too() {
     let never = Schedule::new("nightly", "@daily", Label::default).start_at(Parcel::Sent);
     assert!(matches!(running.schedule(never), Err(Error::NoStart { status: "Sent", .. })));
 }
+
+#[tokio::test]
+async fn what_was_said_of_a_run_goes_with_its_data() {
+    let running = waiting("parcels").run(Memory::new()).await.unwrap();
+    let run = running.trigger("parcel-1", Label::default()).await.unwrap();
+    running.pause(&run, "lives at 5 Elm Street").await.unwrap();
+    running.resume(&run).await.unwrap();
+    running.cancel(&run, "moved to 7 Oak Road").await.unwrap();
+    running.delete_data(&run, "asked for").await.unwrap();
+    loop {
+        if running.get(&run).await.unwrap().run_state() == RunState::DataDeleted {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    let history = running.history(&run).await.unwrap();
+    let said: Vec<&str> =
+        history.iter().map(|entry| &*entry.reason).filter(|reason| !reason.is_empty()).collect();
+    assert_eq!(said, ["asked for"]);
+}
+
+#[tokio::test]
+async fn a_shutdown_that_is_given_up_gives_the_backend_back() {
+    let memory = Memory::new();
+    let running = waiting("parcels").run(&memory).await.unwrap();
+    let mut shutdown = Box::pin(running.shutdown(Duration::from_secs(60)));
+    let _ = futures_util::poll!(&mut shutdown);
+    drop(shutdown);
+    waiting("parcels").run(&memory).await.unwrap();
+}

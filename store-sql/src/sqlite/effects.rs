@@ -106,6 +106,15 @@ const SCRUB_HISTORY: Bulk = Bulk {
     columns: 1,
     after: "",
 };
+/// Reasons and errors may name what the object did; why it was deleted stays.
+const SCRUB_REASONS: Bulk = Bulk {
+    before: "update workflow_history as h set reason = '' where h.version < (select r.version from workflow_records r \
+             where r.run_id = h.run_id) and h.run_id in",
+    columns: 1,
+    after: "",
+};
+const SCRUB_ERRORS: Bulk =
+    Bulk { before: "update workflow_retries set last_error = '' where run_id in", columns: 1, after: "" };
 const SCRUB_INBOX: Bulk =
     Bulk { before: "delete from workflow_inbox where run_id in", columns: 1, after: "" };
 const SCRUB_DEAD: Bulk =
@@ -189,7 +198,7 @@ impl<'a> Effects<'a> {
                 q.bind(run_id.to_string()).bind(status.get()).bind(*key)
             })
             .await?;
-        for statement in [&SCRUB_HISTORY, &SCRUB_INBOX, &SCRUB_DEAD] {
+        for statement in [&SCRUB_HISTORY, &SCRUB_REASONS, &SCRUB_ERRORS, &SCRUB_INBOX, &SCRUB_DEAD] {
             statement.run(connection, &self.scrub, |q, run_id| q.bind(run_id.to_string())).await?;
         }
         Ok(())

@@ -120,8 +120,8 @@ pub(super) async fn purge(
     let ended = [RunState::Cancelled, RunState::Completed, RunState::DataDeleted].map(RunState::code);
     let text = format!(
         "select run_id from workflow_records where workflow_name = ? and created_at < ? and updated_at < ? and run_state \
-         in ({}, {}, {}) and run_id not in (select run_id from workflow_outbox where run_id is not null) order by \
-         created_at limit ?",
+         in ({}, {}, {}) and run_id not in (select run_id from workflow_outbox where run_id is not null) and run_id \
+         not in (select run_id from workflow_retries where due_at is not null) order by created_at limit ?",
         ended[0], ended[1], ended[2]
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(text))

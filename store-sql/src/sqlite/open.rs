@@ -38,6 +38,9 @@ fn identity_of(_: &Path) -> Option<Identity> {
     None
 }
 
+/// How long the log may stay once its pages are copied: a long reader can make it grow beyond that for a while.
+const LOG_BYTES_MAX: u32 = 32 * 1024 * 1024;
+
 /// Where a database is and how it is written.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -104,6 +107,7 @@ impl Place {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(self.synchronous)
             .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+            .pragma("journal_size_limit", LOG_BYTES_MAX.to_string())
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string());
         SqliteConnection::connect_with(&options).await.map_err(|error| self.wrap("open", error))
     }

@@ -218,7 +218,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<DriverlessSlice, BackendError>> + Send;
 
     /// Deletes finished runs (Completed, Cancelled, DataDeleted) last stored before `older_than` ago, with all that
-    /// belongs to them, but never one with an unsent outbox row. Gives how many were deleted, at most `limit`.
+    /// belongs to them, but never one with an unsent outbox row or a retry row that will be due. Gives how many were deleted, at most `limit`.
     fn purge(
         &self,
         workflow_name: &WorkflowName,

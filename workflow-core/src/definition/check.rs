@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::draft::{Draft, Part, timeout_name};
 use super::problem::Problem;
-use super::{Options, Schedule};
+use super::{History, Options, Schedule};
 use crate::{
     GroupName, InvalidName, ProcessName, Status, StatusCode, TimerName, Topic, WorkflowName, normal_name,
 };
@@ -40,6 +40,12 @@ pub(super) fn all<T, S: Status>(
     reachability(draft, problems);
     if draft.reconcile_every.is_zero() {
         problems.push(bad_option("the workflow", "reconcile_every", &Duration::ZERO, "use a minute or so"));
+    }
+    for part in &draft.parts {
+        if draft.history == History::Off && matches!(part.part, Part::Callback { buffered: true, .. }) {
+            let advice = "keep the history: by it a late callback is told from an early one";
+            problems.push(bad_option(&part.part.describe(), "buffered", &"set, and the history off", advice));
+        }
     }
     if draft.outbox.batch == 0 {
         problems.push(bad_option("the outbox", "batch", &0, "use 1 or more"));

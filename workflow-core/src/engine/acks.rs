@@ -19,6 +19,8 @@ struct Rows {
     waiting: Vec<EventId>,
     /// In a commit now: still in the table, and not to be published again.
     leaving: HashSet<EventId>,
+    /// Deleted since the present pass over the table began: its pages may have them all the same.
+    gone: Option<HashSet<EventId>>,
 }
 
 impl Acks {
@@ -47,17 +49,33 @@ impl Acks {
         }
         if !deleted {
             rows.waiting.extend(taken);
+        } else if let Some(gone) = &mut rows.gone {
+            gone.extend(taken);
         }
     }
 
-    /// Drops from `page` what is on its way out.
+    /// A pass over the table begins.
+    pub(crate) fn begin_pass(&self) {
+        self.lock().gone = Some(HashSet::new());
+    }
+
+    /// A pass over the table has ended.
+    pub(crate) fn end_pass(&self) {
+        self.lock().gone = None;
+    }
+
+    /// Drops from `page` what is on its way out, or has gone since the pass began.
     pub(crate) fn without_leaving<R>(&self, page: &mut Vec<R>, id: impl Fn(&R) -> Option<EventId>) {
         let rows = self.lock();
-        if rows.waiting.is_empty() && rows.leaving.is_empty() {
+        let gone = rows.gone.as_ref().filter(|gone| !gone.is_empty());
+        if rows.waiting.is_empty() && rows.leaving.is_empty() && gone.is_none() {
             return;
         }
         let waiting: HashSet<&EventId> = rows.waiting.iter().collect();
-        page.retain(|row| id(row).is_none_or(|id| !waiting.contains(&id) && !rows.leaving.contains(&id)));
+        let leaves = |id: EventId| {
+            waiting.contains(&id) || rows.leaving.contains(&id) || gone.is_some_and(|gone| gone.contains(&id))
+        };
+        page.retain(|row| id(row).is_none_or(|id| !leaves(id)));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Rows> {

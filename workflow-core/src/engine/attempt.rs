@@ -129,10 +129,15 @@ impl Drop for Ending {
 
 /// A panic as an error of the run.
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> StepError {
+    retryable(panic_text(panic))
+}
+
+/// What a panic says.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    retryable(format!("the function panicked: {text}"))
+    format!("the function panicked: {text}")
 }

@@ -247,7 +247,10 @@ enum Woken {
 
 fn note(change: &Change) -> Noted {
     // A step's own commit is followed by its own event; only others can make an event at hand out of date.
-    Noted { row: change.outbox.clone(), outside: change.fence.is_none() && change.record.is_some() }
+    let of_another =
+        |effect: &Effect| matches!(effect, Effect::CompleteTimer(_) | Effect::ApplyCallback { .. });
+    let outside = change.fence.is_none() || change.effects.iter().any(of_another);
+    Noted { row: change.outbox.clone(), outside: outside && change.record.is_some() }
 }
 
 /// When the earliest timer or retry of a change is due.

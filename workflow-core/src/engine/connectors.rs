@@ -13,7 +13,9 @@ use super::core::{Core, Object};
 use super::failure::shorten;
 use super::metrics::ProcessMetrics;
 use super::role::Process;
-use crate::adapter::{BackendError, BoxFuture, Change, ConnectorEvent, DeadLetter, Effect, Expect, Fence};
+use crate::adapter::{
+    BackendError, BoxFuture, Change, ConnectorEvent, DeadLetter, Effect, Expect, Fence, Outcome,
+};
 use crate::definition::{Api, ConnectorPart, PauseAfter};
 use crate::{Failure, GroupName, RunId, Shard, Status, StepError, Timestamp};
 
@@ -129,6 +131,10 @@ impl<T: Object, S: Status> ConnectorProcess<T, S> {
             data: Bytes::clone(&event.data),
             created_at: Timestamp::from_millis(0),
         }));
-        self.core.hub.commit_one(change).await.map(drop)
+        match self.core.hub.commit_one(change).await? {
+            Outcome::Stored(_) => Ok(()),
+            // Whoever owns the role now gets the event again.
+            other => Err(super::core::unexpected(&other)),
+        }
     }
 }

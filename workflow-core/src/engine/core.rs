@@ -1,11 +1,13 @@
 //! What all processes and calls of one workflow on one backend share.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::attempt::panic_text;
 use super::hub::Hub;
 use super::metrics::Metrics;
 use super::plan::Plan;
@@ -71,7 +73,10 @@ impl<T: Object, S: Status> Core<T, S> {
 
     /// An object as it is stored.
     pub(crate) fn encode(&self, object: &T, what: impl Fn() -> String) -> Result<Bytes, Error> {
-        let bytes = serde_json::to_vec(object).map_err(|source| Error::Encode { what: what(), source })?;
+        // The user's own code may panic in it, which must not take a process down.
+        let written = catch_unwind(AssertUnwindSafe(|| serde_json::to_vec(object)));
+        let written = written.unwrap_or_else(|panic| Err(serde::ser::Error::custom(panic_text(&*panic))));
+        let bytes = written.map_err(|source| Error::Encode { what: what(), source })?;
         let bytes_max = self.hub.store.limits().object_bytes_max;
         if bytes.len() > bytes_max {
             return Err(Error::TooLarge { what: what(), bytes: bytes.len(), bytes_max });
@@ -103,11 +108,9 @@ impl<T: Object, S: Status> Core<T, S> {
 
 /// The object of a record.
 pub(crate) fn decode<T: DeserializeOwned>(record: &Record) -> Result<T, Error> {
-    serde_json::from_slice(&record.object).map_err(|source| Error::Decode {
-        run_id: record.run_id,
-        version: record.version.get(),
-        source,
-    })
+    let read = catch_unwind(AssertUnwindSafe(|| serde_json::from_slice(&record.object)));
+    let read = read.unwrap_or_else(|panic| Err(serde::de::Error::custom(panic_text(&*panic))));
+    read.map_err(|source| Error::Decode { run_id: record.run_id, version: record.version.get(), source })
 }
 
 /// An answer of a store that does not fit the question.

@@ -15,6 +15,9 @@ use crate::adapter::{BoxFuture, Change, Clock, DueTimer, RetryRow, Waking};
 /// How many due timers and retries one query gives.
 const DUE_MAX: usize = 1000;
 
+/// How many are looked at when none of a page can be taken over.
+const DUE_LOOK_MAX: usize = 64 * DUE_MAX;
+
 /// How long the poller waits after an error, and before it looks again at what it could not take.
 const BACK_OFF: Duration = Duration::from_millis(500);
 
@@ -120,15 +123,23 @@ async fn give_out(hub: &Hub) -> Duration {
     hub.due.waiting_for.store(i64::MAX, Ordering::Release);
     takers.values().filter_map(Weak::upgrade).for_each(|taker| taker.begin_reading());
     let names: Vec<WorkflowName> = takers.keys().cloned().collect();
-    let work = match hub.store.due(&names, DUE_MAX).await {
-        Ok(work) => work,
-        Err(error) => {
-            tracing::warn!(error = %super::with_causes(&error), "due timers and retries cannot be read");
-            return BACK_OFF;
+    let mut limit = DUE_MAX;
+    let (next_in, taken) = loop {
+        let work = match hub.store.due(&names, limit).await {
+            Ok(work) => work,
+            Err(error) => {
+                tracing::warn!(error = %super::with_causes(&error), "due timers and retries cannot be read");
+                return BACK_OFF;
+            }
+        };
+        let next_in = work.next_in;
+        let taken = give_each(&takers, work.timers, work.retries).await;
+        // A page of nothing but what is being worked on, or is nobody's here, must not hide what is behind it.
+        if taken.new > 0 || next_in != Some(Duration::ZERO) || limit >= DUE_LOOK_MAX {
+            break (next_in, taken);
         }
+        limit *= 4;
     };
-    let next_in = work.next_in;
-    let taken = give_each(&takers, work.timers, work.retries).await;
     let wait = match next_in {
         // More is due than one page holds: what was given out rings when it is done.
         Some(Duration::ZERO) if taken.busy > 0 || taken.new > 0 => BACK_OFF,

@@ -15,10 +15,13 @@ use crate::adapter::{
     BoxFuture, Change, DueTimer, Effect, Fence, Outcome, RetryKey, RetryRow, RetryUpdate, TimerKey,
 };
 use crate::definition::TimeoutPart;
-use crate::{Error, Move, ProcessName, Record, RunState, Status, StatusCode, Transition, header};
+use crate::{Error, EventId, Move, ProcessName, Record, RunState, Status, StatusCode, Transition, header};
 
 /// How long work that the store did not take waits before it is offered again.
 const BACK_OFF: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// The header of a stored retry row's event that names the outbox row under which it was sent again.
+const SENT_AS: &str = "sent_as";
 
 /// How many retries of one workflow are sent again at once.
 const RETRIES_MAX: usize = 256;
@@ -141,7 +144,10 @@ impl<T: Object, S: Status> DueWork<T, S> {
             let room = Arc::clone(&owned.room);
             let _permit = room.acquire().await;
             let key = due.timer.key.clone();
-            this.fire(due, &owned, 1).await;
+            // What has not begun when the engine ends is due at the next start.
+            if !this.tasks.is_closed() {
+                this.fire(due, &owned, 1).await;
+            }
             this.forget_timer(key);
         });
     }
@@ -171,25 +177,46 @@ impl<T: Object, S: Status> DueWork<T, S> {
 
     /// Sends the event of a failed attempt again, as the next attempt.
     async fn send_again(&self, row: RetryRow) {
+        let mut stored = (*row.event).clone();
+        stored.headers.retain(|(name, _)| &**name != SENT_AS);
+        if self.is_on_its_way(&row).await {
+            let mut change = Change::new(row.key.run_id, crate::adapter::Expect::Nothing);
+            change.effects.push(Effect::PutRetry(again_in_a_while(&row, Arc::clone(&row.event))));
+            self.store_effects(change).await;
+            return;
+        }
         let headers = [
             (header::ATTEMPT, (row.attempt.saturating_add(1)).to_string()),
             (header::RETRY_FOR, row.key.process.to_string()),
         ];
-        let mut change = self.core.emit_again(row.key.run_id, row.key.version, &row.event, &headers);
+        let mut change = self.core.emit_again(row.key.run_id, row.key.version, &stored, &headers);
         if self.is_owed(&row) {
             // The run may have gone on; the hook on what it was is owed all the same.
             change.expect = crate::adapter::Expect::Nothing;
         }
-        change.effects.push(Effect::PutRetry(RetryUpdate {
-            key: row.key.clone(),
-            attempt: row.attempt,
-            // It comes back if this event is lost as well; what is made of the event replaces or deletes the row.
-            due: Some(crate::Due::In(OWED_AFTER)),
-            last_error: Arc::clone(&row.last_error),
-            event: Arc::clone(&row.event),
-        }));
+        if let Some(sent) = &change.outbox {
+            stored.set_header(SENT_AS, sent.id.to_string());
+        }
+        // It comes back if this event is lost as well; what is made of the event replaces or deletes the row.
+        change.effects.push(Effect::PutRetry(again_in_a_while(&row, Arc::new(stored))));
         if let Some(Outcome::VersionConflict { .. } | Outcome::Missing) = self.store_effects(change).await {
             self.drop_retry(row.key).await;
+        }
+    }
+
+    /// Whether the event that a row is about has not been dealt with: its outbox row is still there. A backlog must not
+    /// be made longer by what waits in it.
+    async fn is_on_its_way(&self, row: &RetryRow) -> bool {
+        let sent = row.event.header(SENT_AS).and_then(|id| id.parse().ok());
+        // A row with failed attempts was written when its event had been dealt with.
+        let Some(id) = sent.or(row.event.event_id.filter(|_| row.attempt == 0)) else { return false };
+        let before = EventId::from_uuid(uuid::Uuid::from_u128(id.as_uuid().as_u128().wrapping_sub(1)));
+        match self.core.hub.store.outbox(Some(&before.to_string()), 1).await {
+            Ok(page) => page.rows.first().is_some_and(|first| *first.id == *id.to_string()),
+            Err(error) => {
+                tracing::warn!(error = %super::with_causes(&error), "the outbox cannot be read");
+                true
+            }
         }
     }
 
@@ -278,5 +305,16 @@ impl<T: Object, S: Status> TakesDue for DueWork<T, S> {
             }
         }
         Box::pin(std::future::ready(taken))
+    }
+}
+
+/// A retry row as it is, due after a while.
+fn again_in_a_while(row: &RetryRow, event: Arc<crate::Event>) -> RetryUpdate {
+    RetryUpdate {
+        key: row.key.clone(),
+        attempt: row.attempt,
+        due: Some(crate::Due::In(OWED_AFTER)),
+        last_error: Arc::clone(&row.last_error),
+        event,
     }
 }

@@ -39,10 +39,7 @@ impl<T: Object, S: Status> Work for HookWork<T, S> {
             match self.is_done(&task).await {
                 Ok(true) => return Made::Nothing,
                 Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(error = %super::with_causes(&error), "what is owed cannot be read");
-                    return Made::Again;
-                }
+                Err(error) => return Made::later(&error, "what is owed"),
             }
             match self.call(&task).await {
                 Ok(()) => done(&self.core, &self.process, &task),
@@ -128,10 +125,7 @@ impl<T: Object, S: Status> Work for DeleteWork<T, S> {
             match self.hook_is_owed(&task).await {
                 Ok(true) => return self.later(&task),
                 Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(error = %super::with_causes(&error), "what is owed cannot be read");
-                    return Made::Again;
-                }
+                Err(error) => return Made::later(&error, "what is owed"),
             }
             match self.scrubbed(&task) {
                 Ok(object) => self.deletion(&task, object),

@@ -124,10 +124,8 @@ impl Hub {
 
     fn serve(self: &Arc<Self>, options: OutboxOptions) -> (CancellationToken, TaskTracker) {
         let (scope, tasks) = (CancellationToken::new(), TaskTracker::new());
-        if options.enabled {
-            tasks.spawn(outbox::relay(Arc::clone(self), options, scope.clone()));
-            tasks.spawn(outbox::collect_settled(Arc::clone(self), scope.clone()));
-        }
+        tasks.spawn(outbox::relay(Arc::clone(self), options, scope.clone()));
+        tasks.spawn(outbox::collect_settled(Arc::clone(self), scope.clone()));
         tasks.spawn(due::poll_due(Arc::clone(self), scope.clone()));
         tasks.close();
         (scope, tasks)
@@ -173,10 +171,13 @@ impl Hub {
         &self,
         name: &WorkflowName,
         taker: Weak<dyn TakesDue>,
-        outbox_metrics: Arc<ProcessMetrics>,
+        outbox_metrics: Option<Arc<ProcessMetrics>>,
     ) {
         self.lock_takers().insert(name.clone(), taker);
-        self.outbox.open_for(name.as_str().into(), outbox_metrics);
+        // Without instruments, the rows are left to a relay elsewhere.
+        if let Some(metrics) = outbox_metrics {
+            self.outbox.open_for(name.as_str().into(), metrics);
+        }
         self.due.dealt_with();
     }
 

@@ -53,6 +53,8 @@ struct Flight {
     /// Further events of the run that came meanwhile; they are judged when this one has ended.
     next: Vec<Delivery>,
     looks: u32,
+    /// How often in a row its outcome could not be stored.
+    unstored: u32,
     /// Whether nothing is done about it until a sleep has ended.
     waits: bool,
 }
@@ -200,7 +202,8 @@ impl Stretch<'_> {
             flight.next.push(delivery);
             return;
         }
-        let flight = Flight { delivery: delivery.clone(), next: Vec::new(), looks: 0, waits: false };
+        let flight =
+            Flight { delivery: delivery.clone(), next: Vec::new(), looks: 0, unstored: 0, waits: false };
         self.flights.insert(run_id, flight);
         if !self.options.consume_lag.is_zero() {
             let wait = (delivery.at + self.options.consume_lag).since(self.hub.clock.now());

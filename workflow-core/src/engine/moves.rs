@@ -86,7 +86,9 @@ impl<T: Object, S: Status> Core<T, S> {
         if had_timers && (resumes || repeats) {
             change.effects.push(Effect::ReleaseTimers);
         }
-        let mut timers = if stamp.timers_set { Timers::Set } else { Timers::Unknown };
+        // Without a history nobody could tell later with which version the status was entered.
+        let kept = !enters && self.definition.history == History::Off;
+        let mut timers = if stamp.timers_set || kept { Timers::Set } else { Timers::Unknown };
         let next = if enters {
             let (next, asked) = self.enter(next, run, &mut change.effects);
             timers = asked;

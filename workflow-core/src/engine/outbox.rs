@@ -130,6 +130,13 @@ impl Outbox {
     ///
     /// The gate is held meanwhile: when the end is reached, nothing that was stored is unpublished.
     async fn pass(&self, batch: usize) -> Result<(Passed, Vec<StoredOutboxRow>), BackendError> {
+        self.acks.begin_pass();
+        let passed = self.pass_through(batch).await;
+        self.acks.end_pass();
+        passed
+    }
+
+    async fn pass_through(&self, batch: usize) -> Result<(Passed, Vec<StoredOutboxRow>), BackendError> {
         let mut gate = self.gate.lock().await;
         if *gate == Gate::Closed {
             *gate = Gate::Table;

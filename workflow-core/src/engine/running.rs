@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,8 @@ pub(crate) struct Life<T: Object, S: Status> {
     pub(crate) tasks: TaskTracker,
     pub(crate) aborts: CancellationToken,
     pub(crate) due: Arc<DueWork<T, S>>,
+    /// Whether everything has been given back.
+    pub(crate) left: AtomicBool,
 }
 
 /// How a shutdown ended.
@@ -125,13 +128,15 @@ impl<T: Object, S: Status> Life<T, S> {
             self.tasks.wait().await;
         }
         core.hub.leave(&core.definition.name).await;
+        self.left.store(true, Ordering::Release);
         ended
     }
 }
 
 impl<T: Object, S: Status> Drop for Life<T, S> {
     fn drop(&mut self) {
-        if self.intake.is_cancelled() {
+        // Also when the future of a shutdown was dropped before it had ended.
+        if self.left.load(Ordering::Acquire) {
             return;
         }
         self.intake.cancel();

@@ -1,6 +1,7 @@
 //! Starting a workflow's processes.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -112,6 +113,7 @@ impl<T: Object, S: Status> Starter<T, S> {
             tasks: self.tasks,
             aborts: self.aborts,
             due: self.due,
+            left: AtomicBool::new(false),
         }
     }
 
@@ -135,8 +137,9 @@ impl<T: Object, S: Status> Starter<T, S> {
         );
         let taker: Arc<dyn super::due::TakesDue> = Arc::clone(&self.due) as _;
         let outbox = GroupName::of_outbox(&self.core.definition.name);
-        let alert = self.core.definition.outbox.lag_alert;
-        let outbox_metrics = self.core.metrics.process(&outbox.as_str().into(), alert);
+        let options = self.core.definition.outbox;
+        let outbox_metrics =
+            options.enabled.then(|| self.core.metrics.process(&outbox.as_str().into(), options.lag_alert));
         self.core.hub.register(&self.core.definition.name, Arc::downgrade(&taker), outbox_metrics);
         Ok(())
     }

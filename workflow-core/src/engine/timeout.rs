@@ -64,7 +64,10 @@ impl<T: Object, S: Status> DueWork<T, S> {
             Called::Next(_, Next::Skip) => self.put_away(&timer, &record, owned, Effect::CompleteTimer).await,
             Called::Next(run, next) => match self.made(part, run, &record, next, stamp) {
                 Ok(Some(change)) => self.move_run(change, &timer, &record, part, owned, attempt).await,
-                Ok(None) => {}
+                Ok(None) => {
+                    let reason = format!("a run that is {} cannot be moved", record.run_state);
+                    self.set_aside(&timer, Some(&record), owned, &reason).await;
+                }
                 Err(error) => self.fail(&timer, &record, part, owned, attempt, terminal(error)).await,
             },
             Called::Failed(error) => self.fail(&timer, &record, part, owned, attempt, error).await,

@@ -109,7 +109,7 @@ impl<'a, T: Object, S: Status> Wait<'a, T, S> {
         while !reached(record.run_state) {
             // A run in a status that this program does not have is not moved by it.
             core.status_of(&record)?;
-            let next = waiting.records.recv().await.ok_or(Error::ShuttingDown)?;
+            let Some(next) = waiting.records.recv().await else { return Err(self.let_go().await) };
             // What was told between the joining and the look-up is older than what was looked up.
             if next.version > record.version {
                 record = next;
@@ -144,12 +144,17 @@ impl<'a, T: Object, S: Status> Wait<'a, T, S> {
             if record.run_state.is_finished() && record.run_state != RunState::Unknown {
                 return Ok(Awaited::Finished(self.client.stored(record)?));
             }
-            let next = waiting.records.recv().await.ok_or(Error::ShuttingDown)?;
+            let Some(next) = waiting.records.recv().await else { return Err(self.let_go().await) };
             gap = next.version > record.version.next();
             if next.version > record.version {
                 record = next;
             }
         }
+    }
+
+    /// Why nobody tells anything of the run any more: it is gone, or the engine is.
+    async fn let_go(&self) -> Error {
+        self.client.core().lookup(self.run_id).await.err().unwrap_or(Error::ShuttingDown)
     }
 
     async fn has_entered(&self, wanted: S) -> Result<bool, Error> {
@@ -169,7 +174,7 @@ pub(crate) async fn poll(hub: Weak<Hub>, ceiling: Duration, life: CancellationTo
         let Some(hub) = hub.upgrade() else { return };
         for runs in hub.waiters.runs().chunks(LOOKUP_MAX) {
             match hub.store.lookup(runs).await {
-                Ok(records) => tell(&hub, records),
+                Ok(records) => tell(&hub, runs, records),
                 Err(error) => {
                     tracing::warn!(error = %super::with_causes(&error), "runs that are waited for cannot be read")
                 }
@@ -178,8 +183,12 @@ pub(crate) async fn poll(hub: Weak<Hub>, ceiling: Duration, life: CancellationTo
     }
 }
 
-fn tell(hub: &Hub, records: Vec<Found>) {
-    for record in records.iter().flatten().flatten() {
-        hub.waiters.tell(record);
+fn tell(hub: &Hub, runs: &[RunId], records: Vec<Found>) {
+    for (run_id, found) in runs.iter().zip(&records) {
+        match found {
+            Ok(Some(record)) => hub.waiters.tell(record),
+            // Who waits looks once more, and is told why.
+            Ok(None) | Err(_) => hub.waiters.let_go(*run_id),
+        }
     }
 }

@@ -59,6 +59,11 @@ impl Waiters {
         }
     }
 
+    /// Nothing will be told of a run.
+    pub(crate) fn let_go(&self, run_id: RunId) {
+        self.lock().remove(&run_id);
+    }
+
     /// Engines run here: what they store is told.
     pub(crate) fn open(&self) {
         let _runs = self.lock();

@@ -181,7 +181,14 @@ impl State {
     /// What is left of a run's data elsewhere than in its object.
     fn scrub(&mut self, run_id: RunId) {
         let object = self.records.get(&run_id).map(|record| record.object.clone());
+        for row in self.retries.get_mut(&run_id).into_iter().flat_map(|rows| rows.values_mut()) {
+            row.last_error = Arc::default();
+        }
+        let last = self.records.get(&run_id).map(|record| record.version);
         for entry in self.history.get_mut(&run_id).into_iter().flatten() {
+            if Some(entry.version) != last {
+                entry.reason = Arc::default();
+            }
             if entry.object.is_some() {
                 entry.object.clone_from(&object);
             }

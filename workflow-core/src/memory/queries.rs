@@ -123,7 +123,13 @@ impl State {
             let ended = record.run_state.is_finished()
                 && record.run_state != crate::RunState::RequestedDataDeleted
                 && record.updated_at < before;
-            record.workflow_name == *workflow && ended && !self.unsent.contains_key(&record.run_id)
+            let owed = |rows: &std::collections::HashMap<crate::adapter::RetryKey, RetryRow>| {
+                rows.values().any(|row| row.due.is_some())
+            };
+            record.workflow_name == *workflow
+                && ended
+                && !self.unsent.contains_key(&record.run_id)
+                && !self.retries.get(&record.run_id).is_some_and(owed)
         });
         let old: Vec<RunId> = old.take(limit).map(|record| record.run_id).collect();
         old.iter().for_each(|run_id| self.forget_run(*run_id));

@@ -42,6 +42,8 @@ struct Entry {
 struct Group {
     /// The next offset to deliver, of each partition.
     cursors: [u64; PARTITIONS as usize],
+    /// With which of its partitions the next batch begins.
+    turn: usize,
     readers: Vec<Arc<Notify>>,
 }
 
@@ -97,7 +99,7 @@ impl TopicLog {
                 }
             }
         }
-        self.groups.push(Group { cursors, readers: vec![reader] });
+        self.groups.push(Group { cursors, turn: 0, readers: vec![reader] });
         self.places.insert(name.clone(), place);
         Some(place)
     }
@@ -132,9 +134,17 @@ impl TopicLog {
     }
 
     /// The next events of these partitions.
+    ///
+    /// Each call begins one partition further on, and no partition takes the place of those behind it, so that one that
+    /// never ends starves no other.
     pub(super) fn take(&mut self, group: usize, partitions: &[u32], max: usize) -> Vec<Delivery> {
         let mut taken = Vec::new();
-        for number in partitions {
+        let turn = self.groups[group].turn;
+        self.groups[group].turn = turn.wrapping_add(1);
+        let (before, from) = partitions.split_at(turn % partitions.len().max(1));
+        for (at, number) in from.iter().chain(before).enumerate() {
+            let share = max.saturating_sub(taken.len()).div_ceil(partitions.len() - at);
+            let max = taken.len() + share;
             let partition = &self.partitions[*number as usize];
             let cursor = &mut self.groups[group].cursors[*number as usize];
             *cursor = (*cursor).max(partition.base);

@@ -18,7 +18,7 @@ use crate::{ForeignId, Record, Run, RunId, RunState, Status, Version, WorkflowNa
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut run = run_with(Order { cents: 4_200 }, Placed);
-/// assert_eq!(pay(&mut run).await?, Paid);
+/// assert_eq!(pay(&mut run).await.unwrap(), Paid);
 /// assert_eq!((run.attempt(), run.version().get()), (1, 1));
 /// # Ok(())
 /// # }

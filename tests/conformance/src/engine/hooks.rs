@@ -6,7 +6,7 @@ use bytes::Bytes;
 use workflow_core::testing::Kit;
 use workflow_core::{Client, Error, History, Next, Options, RunId, RunState, Step, StepError, Workflow};
 
-use super::{Case, Desk, Office, Parcel, Patience, Place, Stage, close, pack, parcels, pass, skip_until};
+use super::{Case, Desk, Office, Parcel, Place, Stage, close, pack, parcels, pass, skip_until};
 
 async fn paused(run: &mut Case, desk: &Desk) -> Result<(), StepError> {
     desk.log(format!("paused {} {}", run.foreign_id(), run.attempt()));
@@ -128,14 +128,11 @@ pub async fn a_slow_hook_is_called_once(place: Place) {
     let office = flow.state(desk.clone()).build().unwrap().run(&kit).await.unwrap();
     office.trigger("p-1", Parcel::default()).await.unwrap();
     desk.counts("begin", 1).await;
-    for reminders in 1..=3 {
-        // Each is another row, until the hook has ended.
-        let patience = Patience::begin();
-        while place.outbox().await.len() < 1 + reminders {
-            assert!(!patience.is_over(), "reminder {reminders} does not come");
-            kit.clock().advance(Duration::from_secs(1)).await;
-        }
+    for _ in 0..200 {
+        kit.clock().advance(Duration::from_secs(1)).await;
     }
+    // The event is in the outbox until the hook has ended: no reminder joins it there.
+    assert_eq!(place.outbox().await.len(), 1);
     desk.open(20);
     place.outbox_is_empty(&kit).await;
     pass(&kit, Duration::from_secs(600)).await;

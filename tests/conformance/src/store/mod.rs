@@ -183,6 +183,7 @@ macro_rules! store_suite {
             unfinished_runs_are_never_purged,
             a_run_with_an_unsent_row_is_never_purged,
             a_run_is_purged_with_all_that_belongs_to_it,
+            a_run_to_which_something_is_owed_is_never_purged,
             purging_is_limited_and_minds_the_age,
             // Ends of processes.
             a_crash_between_commit_and_publish_loses_no_row,

@@ -52,14 +52,28 @@ pub async fn a_run_with_an_unsent_row_is_never_purged(fixture: impl StoreFixture
     assert_eq!(found(&*store, run.run_id).await, None);
 }
 
-async fn run_with_everything(store: &impl Store, foreign_id: &str) -> Arc<Record> {
+/// While something is to be done about a run, as a hook that is owed, the run is kept.
+pub async fn a_run_to_which_something_is_owed_is_never_purged(fixture: impl StoreFixture) {
+    let store = fixture.store();
+    let run = start(&*store, "order-1").await;
+    let done = store_over(&*store, &run, &completed(&run)).await;
+    ack_all(&*store).await;
+    let owed = Some(Due::In(Duration::from_secs(3600)));
+    take_effect(&*store, &done, vec![Effect::PutRetry(retry_row(&done, "hook", owed))]).await;
+    tick(&*store).await;
+    assert_eq!(purge(&*store).await, 0);
+    take_effect(&*store, &done, vec![Effect::DeleteRetry(retry_key(&done, "hook"))]).await;
+    assert_eq!(purge(&*store).await, 1);
+}
+
+async fn run_with_everything(store: &impl Store, foreign_id: &str, retry: Option<Due>) -> Arc<Record> {
     let mut new = new_run(foreign_id);
     new.start_key = Some(start_key(foreign_id));
     let run = start_as(store, &new).await;
     let now = Due::In(Duration::ZERO);
     let effects = vec![
         timer(&run, "0", now),
-        Effect::PutRetry(retry_row(&run, "step", Some(now))),
+        Effect::PutRetry(retry_row(&run, "step", retry)),
         Effect::PutDeadLetter(dead_letter(&run, foreign_id)),
         Effect::PutCallback(callback(1, "a")),
     ];
@@ -70,8 +84,8 @@ async fn run_with_everything(store: &impl Store, foreign_id: &str) -> Arc<Record
 /// With a run goes all that belongs to it, and its start key is free; nothing of another run goes.
 pub async fn a_run_is_purged_with_all_that_belongs_to_it(fixture: impl StoreFixture) {
     let store = fixture.store();
-    let run = run_with_everything(&*store, "order-1").await;
-    let stays = run_with_everything(&*store, "order-2").await;
+    let run = run_with_everything(&*store, "order-1", None).await;
+    let stays = run_with_everything(&*store, "order-2", Some(Due::In(Duration::ZERO))).await;
     store_over(&*store, &run, &completed(&run)).await;
     ack_all(&*store).await;
     tick(&*store).await;
@@ -91,7 +105,7 @@ pub async fn a_run_is_purged_with_all_that_belongs_to_it(fixture: impl StoreFixt
     assert_eq!(store.latest(&orders(), &run.foreign_id).await.unwrap(), None);
     assert_eq!(store.started_by(&orders(), &start_key("order-1")).await.unwrap(), None);
     assert_eq!(store.list(&ListQuery::default()).await.unwrap().records, [stays]);
-    run_with_everything(&*store, "order-1").await;
+    run_with_everything(&*store, "order-1", None).await;
 }
 
 /// At most so many are deleted, and none that was stored a moment ago if only older ones are to go.

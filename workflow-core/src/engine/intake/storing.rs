@@ -11,6 +11,9 @@ use crate::adapter::{BackendError, Change, ErrorKind, Outcome};
 use crate::engine::commit::answered;
 use crate::engine::work::Task;
 
+/// The wait after a failure of the store doubles so often: up to 12.8 s.
+const DOUBLINGS_MAX: u32 = 6;
+
 /// Work of one committer's runs, with what is to be stored of it.
 type Part = (Vec<(RunId, Task, Moved)>, Vec<Change>);
 
@@ -45,10 +48,18 @@ impl Stretch<'_> {
                 self.metrics.error();
                 self.superseded |= error.kind() == ErrorKind::Closed;
                 for (run_id, _, _) in tasks {
-                    self.again_after(run_id, ERROR_BACK_OFF);
+                    self.unstored(run_id);
                 }
             }
         }
+    }
+
+    /// The store failed: the event is judged again after a wait that grows, since its step may have to run again.
+    fn unstored(&mut self, run_id: RunId) {
+        let Some(flight) = self.flights.get_mut(&run_id) else { return };
+        let doublings = flight.unstored.min(DOUBLINGS_MAX);
+        flight.unstored += 1;
+        self.again_after(run_id, ERROR_BACK_OFF * (1 << doublings));
     }
 
     fn outcome(&mut self, run_id: RunId, task: Task, moved: Moved, outcome: Outcome) {
