@@ -24,10 +24,11 @@ const ROUNDS: u64 = 100;
 const BEFORE_THE_END_MIN: usize = 90;
 
 /// How many orders each round has; nearly all make five transitions.
-const ORDERS: u64 = 60;
+const ORDERS: u64 = 100;
 
-/// The last commit that is aborted. That many orders take more commits, of three transitions each.
-const COMMIT_MAX: u64 = 60;
+/// The last commit that is aborted. That many orders take more commits than that even on a machine that does nothing
+/// else, where many transitions share one.
+const COMMIT_MAX: u64 = 40;
 
 /// How many rounds go on side by side: most of a round is waiting for the disk.
 const ROUNDS_AT_ONCE: usize = 4;
