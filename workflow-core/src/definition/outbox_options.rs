@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Settings of the relay inside the process.
+/// Settings of the relay inside the process. Workflows on one backend share the relay: how much it reads at once and how
+/// long it waits after an error is what the first of them says; the rest is each one's own.
 ///
 /// ```
 /// use std::time::Duration;
