@@ -97,6 +97,7 @@ fn own(path: &Path, user: Option<User>) -> anyhow::Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

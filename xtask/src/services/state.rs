@@ -70,6 +70,7 @@ pub(crate) fn export_line(server: &Server) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
