@@ -15,8 +15,8 @@ create table if not exists workflow_records (
 ) with (fillfactor = 50);
 alter table workflow_records
     add column if not exists version bigint not null default 1,
-    add column if not exists last_event_id varchar(255) collate "C",
-    add column if not exists paused_by varchar(32),
+    add column if not exists last_event_id varchar(64) collate "C",
+    add column if not exists paused_by varchar(16),
     add column if not exists start_key varchar(255) collate "C",
     add column if not exists live boolean generated always as (run_state in (1, 2, 3)) stored;
 -- The Go library keeps the version in the JSON of meta alone.
@@ -27,9 +27,9 @@ create unique index if not exists workflow_records_live on workflow_records (wor
 create unique index if not exists workflow_records_start_key on workflow_records (workflow_name, start_key)
     where start_key is not null;
 create index if not exists workflow_records_by_foreign_id
-    on workflow_records (workflow_name, foreign_id, created_at, run_id);
-create index if not exists workflow_records_by_age on workflow_records (workflow_name, created_at, run_id);
-create index if not exists workflow_records_by_creation on workflow_records (created_at, run_id);
+    on workflow_records (workflow_name, foreign_id, created_at) with (fillfactor = 50);
+create index if not exists workflow_records_by_age on workflow_records (workflow_name, created_at);
+create index if not exists workflow_records_by_creation on workflow_records (created_at);
 
 create table if not exists workflow_outbox (
     id varchar(255) collate "C" not null,
@@ -39,9 +39,9 @@ create table if not exists workflow_outbox (
     primary key (id)
 );
 alter table workflow_outbox
-    add column if not exists run_id varchar(255) collate "C",
+    add column if not exists run_id varchar(64) collate "C",
     add column if not exists record_version bigint,
-    add column if not exists bucket integer;
+    add column if not exists bucket smallint;
 create index if not exists workflow_outbox_by_run on workflow_outbox (run_id) where run_id is not null;
 
 create table workflow_timeouts (
@@ -63,7 +63,7 @@ create table workflow_retries (
     version bigint not null,
     process varchar(255) collate "C" not null,
     workflow_name varchar(255) collate "C" not null,
-    attempt bigint not null,
+    attempt integer not null,
     due_at timestamp(3),
     last_error text not null,
     event bytea not null,
@@ -79,8 +79,8 @@ create table workflow_history (
     to_status integer not null,
     run_state integer not null,
     reason text not null,
-    actor text not null,
-    attempt bigint not null,
+    actor varchar(64) not null,
+    attempt integer not null,
     duration_us bigint not null,
     at timestamp(3) not null,
     object bytea,
@@ -88,40 +88,38 @@ create table workflow_history (
 );
 
 create table workflow_dead_letters (
-    id text collate "C" not null,
-    workflow_name text collate "C" not null,
-    run_id varchar(255) collate "C",
+    id varchar(255) collate "C" not null,
+    workflow_name varchar(255) collate "C" not null,
+    run_id varchar(64) collate "C",
     version bigint,
-    process text not null,
+    process varchar(255) collate "C" not null,
     reason text not null,
     data bytea not null,
     created_at timestamp(3) not null,
     primary key (id)
 );
 create index workflow_dead_letters_by_run on workflow_dead_letters (run_id) where run_id is not null;
-create index workflow_dead_letters_by_age on workflow_dead_letters (created_at, id);
 
 create table workflow_inbox (
     run_id varchar(255) collate "C" not null,
     status integer not null,
-    key text collate "C" not null,
+    key varchar(255) collate "C" not null,
     payload bytea not null,
-    applied boolean not null,
-    noted timestamp(3) not null,
-    position bigint generated always as identity,
+    applied smallint not null,
+    noted bigint not null,
     primary key (run_id, status, key)
 );
 
 create table workflow_slots (
     workflow_name varchar(255) collate "C" not null,
     foreign_id varchar(255) collate "C" not null,
-    spec text collate "C" not null,
+    spec varchar(255) collate "C" not null,
     slot timestamp(3) not null,
     primary key (workflow_name, foreign_id, spec, slot)
 );
 
 create table workflow_roles (
-    role text collate "C" not null,
+    role varchar(512) collate "C" not null,
     epoch bigint not null,
     primary key (role)
 );

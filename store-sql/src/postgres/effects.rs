@@ -18,7 +18,7 @@ const DELETE_RETRY: &str = "delete from workflow_retries r using unnest($1::text
     version, process) where r.run_id = d.run_id and r.version = d.version and r.process = d.process";
 
 const PUT_RETRY: &str = "insert into workflow_retries (run_id, version, process, workflow_name, attempt, due_at, \
-    last_error, event) select d.* from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], \
+    last_error, event) select d.* from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::integer[], \
     $6::timestamp[], $7::text[], $8::bytea[]) as d on conflict (run_id, version, process) do update set attempt = \
     excluded.attempt, due_at = excluded.due_at, last_error = excluded.last_error, event = excluded.event";
 
@@ -35,10 +35,13 @@ const FORGET_SLOTS: &str = "delete from workflow_slots s using unnest($1::text[]
     $4::timestamp[]) as d(workflow_name, foreign_id, spec, slot) where s.workflow_name = d.workflow_name and s.foreign_id \
     = d.foreign_id and s.spec = d.spec and s.slot <= d.slot";
 
-const PUT_CALLBACK: &str = "insert into workflow_inbox (run_id, status, key, payload, applied, noted) select d.*, $6 from \
-    unnest($1::text[], $2::integer[], $3::text[], $4::bytea[], $5::boolean[]) as d";
+/// A callback is noted later than those before it of its run and status, so that it comes after them.
+const PUT_CALLBACK: &str = "insert into workflow_inbox (run_id, status, key, payload, applied, noted) select d.run_id, \
+    d.status, d.key, d.payload, d.applied, d.ord - 1 + greatest($6, (select max(i.noted) + 1 from workflow_inbox i where \
+    i.run_id = d.run_id and i.status = d.status)) from unnest($1::text[], $2::integer[], $3::text[], $4::bytea[], \
+    $5::smallint[]) with ordinality as d(run_id, status, key, payload, applied, ord)";
 
-const APPLY_CALLBACK: &str = "update workflow_inbox i set applied = true, payload = ''::bytea from unnest($1::text[], \
+const APPLY_CALLBACK: &str = "update workflow_inbox i set applied = 1, payload = ''::bytea from unnest($1::text[], \
     $2::integer[], $3::text[]) as d(run_id, status, key) where i.run_id = d.run_id and i.status = d.status and i.key = d.key";
 
 const SCRUB: [&str; 3] = [
@@ -143,7 +146,7 @@ impl<'a> Effects<'a> {
             .bind(array(&rows, |row| as_i64(row.key.version.get())))
             .bind(array(&rows, |row| row.key.process.as_str()))
             .bind(array(&rows, |row| row.event.workflow_name.as_str()))
-            .bind(array(&rows, |row| i64::from(row.attempt)))
+            .bind(array(&rows, |row| i32::try_from(row.attempt).unwrap_or(i32::MAX)))
             .bind(array(&rows, |row| row.due.map(|due| column(due.resolve(now)))))
             .bind(array(&rows, |row| text(&row.last_error)))
             .bind(array(&rows, |row| encode_outbox(&row.event)));
@@ -183,8 +186,8 @@ impl<'a> Effects<'a> {
                 .bind(array(put, |(_, callback)| callback.status.get()))
                 .bind(array(put, |(_, callback)| text(&callback.key)))
                 .bind(array(put, |(_, callback)| &callback.payload[..]))
-                .bind(array(put, |(_, callback)| callback.applied))
-                .bind(column(now));
+                .bind(array(put, |(_, callback)| i16::from(callback.applied)))
+                .bind(now.as_millis());
             query.execute(&mut *connection).await?;
         }
         let apply = &self.apply_callbacks;

@@ -134,7 +134,7 @@ fn entry(row: &PgRow, run_id: RunId) -> Result<HistoryEntry, BackendError> {
             run_state: RunState::from_code(row.try_get(4)?)?,
             reason: row.try_get::<String, _>(5)?.into(),
             actor: Actor::from_name(row.try_get(6)?),
-            attempt: u32::try_from(row.try_get::<i64, _>(7)?).unwrap_or(u32::MAX),
+            attempt: u32::try_from(row.try_get::<i32, _>(7)?).unwrap_or(u32::MAX),
             duration: std::time::Duration::from_micros(row.try_get::<i64, _>(8)?.unsigned_abs()),
             at: instant(row.try_get(9)?),
             object: row.try_get::<Option<Vec<u8>>, _>(10)?.map(Bytes::from),
@@ -178,7 +178,7 @@ pub(super) async fn retry(
 pub(super) fn retry_row(row: &PgRow) -> Result<Option<RetryRow>, sqlx::Error> {
     let (run_id, version): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
     let process: String = row.try_get(2)?;
-    let (attempt, due): (i64, Option<NaiveDateTime>) = (row.try_get(3)?, row.try_get(4)?);
+    let (attempt, due): (i32, Option<NaiveDateTime>) = (row.try_get(3)?, row.try_get(4)?);
     let (last_error, event): (String, Vec<u8>) = (row.try_get(5)?, row.try_get(6)?);
     let read = (
         run_id.parse(),
@@ -204,14 +204,14 @@ pub(super) async fn inbox(
     run_id: RunId,
     status: StatusCode,
 ) -> Result<Vec<Callback>, sqlx::Error> {
-    let text = "select key, payload, applied from workflow_inbox where run_id = $1 and status = $2 order by position";
+    let text = "select key, payload, applied from workflow_inbox where run_id = $1 and status = $2 order by noted, key";
     let rows = sqlx::query(text).bind(run_id.to_string()).bind(status.get()).fetch_all(connection).await?;
     let callback = |row: &PgRow| -> Result<Callback, sqlx::Error> {
         Ok(Callback {
             status,
             key: row.try_get::<String, _>(0)?.into(),
             payload: Bytes::from(row.try_get::<Vec<u8>, _>(1)?),
-            applied: row.try_get(2)?,
+            applied: row.try_get::<i16, _>(2)? != 0,
         })
     };
     rows.iter().map(callback).collect()

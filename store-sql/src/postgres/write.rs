@@ -14,12 +14,12 @@ use super::transaction::Tx;
 /// finds nothing updated.
 const WRITE: &str = "with sent as (insert into workflow_outbox (id, workflow_name, data, created_at, run_id, \
     record_version, bucket) select d.id, d.workflow_name, d.data, $1, d.run_id, d.version, d.bucket from \
-    unnest($2::text[], $3::text[], $4::bytea[], $5::text[], $6::bigint[], $7::integer[]) as d(id, workflow_name, data, \
+    unnest($2::text[], $3::text[], $4::bytea[], $5::text[], $6::bigint[], $7::smallint[]) as d(id, workflow_name, data, \
     run_id, version, bucket) on conflict do nothing), told as (insert into workflow_history (run_id, version, \
     workflow_name, from_status, to_status, run_state, reason, actor, attempt, duration_us, at, object) select d.run_id, \
     d.version, d.workflow_name, d.from_status, d.to_status, d.run_state, d.reason, d.actor, d.attempt, d.duration_us, $1, \
     d.object from unnest($8::text[], $9::bigint[], $10::text[], $11::integer[], $12::integer[], $13::integer[], \
-    $14::text[], $15::text[], $16::bigint[], $17::bigint[], $18::bytea[]) as d(run_id, version, workflow_name, \
+    $14::text[], $15::text[], $16::integer[], $17::bigint[], $18::bytea[]) as d(run_id, version, workflow_name, \
     from_status, to_status, run_state, reason, actor, attempt, duration_us, object) on conflict do nothing) update \
     workflow_records r set run_state = d.run_state, status = d.status, object = d.object, updated_at = $1, meta = d.meta, \
     version = d.version, last_event_id = d.event_id, paused_by = d.paused_by from unnest($19::text[], $20::bigint[], \
@@ -62,7 +62,7 @@ fn bind_rows<'q>(query: Bound<'q>, rows: &[&'q OutboxRow]) -> Bound<'q> {
         .bind(array(rows, |row| encode_outbox(&row.event)))
         .bind(array(rows, |row| row.event.run_id.to_string()))
         .bind(array(rows, |row| row.event.version.map(|version| as_i64(version.get()))))
-        .bind(array(rows, |row| i32::from(row.event.run_id.bucket())))
+        .bind(array(rows, |row| i16::try_from(row.event.run_id.bucket()).unwrap_or(i16::MAX)))
 }
 
 fn bind_entries<'q>(query: Bound<'q>, entries: &[&'q HistoryEntry]) -> Bound<'q> {
@@ -75,7 +75,7 @@ fn bind_entries<'q>(query: Bound<'q>, entries: &[&'q HistoryEntry]) -> Bound<'q>
         .bind(array(entries, |entry| entry.run_state.code()))
         .bind(array(entries, |entry| text(&entry.reason)))
         .bind(array(entries, |entry| text(entry.actor.as_str())))
-        .bind(array(entries, |entry| i64::from(entry.attempt)))
+        .bind(array(entries, |entry| i32::try_from(entry.attempt).unwrap_or(i32::MAX)))
         .bind(array(entries, |entry| i64::try_from(entry.duration.as_micros()).unwrap_or(i64::MAX)))
         .bind(array(entries, |entry| entry.object.as_deref()))
 }
