@@ -1,6 +1,8 @@
 //! A schema for each test, in the database that the environment names.
 #![allow(dead_code, reason = "not every test needs all of it")]
 
+pub(crate) mod cutting;
+
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -37,6 +39,23 @@ impl Schema {
         Self { name, options }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Waits until a question about the schema, whose name is its one value, is answered with yes.
+    pub(crate) async fn until(&self, what: &str, question: &'static str) {
+        let mut session = self.session().await;
+        for _ in 0..100_000 {
+            if sqlx::query_scalar::<_, bool>(question).bind(&self.name).fetch_one(&mut session).await.unwrap()
+            {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("it never came about that {what}");
+    }
+
     /// How to connect to the schema.
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.options.clone()
@@ -54,6 +73,18 @@ impl Schema {
 
     pub(crate) async fn backend_with(&self, options: PostgresOptions) -> Postgres {
         options.connect_with(self.options()).await.unwrap()
+    }
+
+    /// How to connect so that the server's list of sessions has the schema's name.
+    pub(crate) fn named(&self) -> PgConnectOptions {
+        self.options().application_name(&self.name)
+    }
+
+    /// Ends the sessions that have the schema's name, and tells how many.
+    pub(crate) async fn end_sessions(&self) -> i64 {
+        let text =
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = $1";
+        sqlx::query_scalar(text).bind(&self.name).fetch_one(&mut self.session().await).await.unwrap()
     }
 
     pub(crate) async fn store(&self) -> Arc<PostgresStore> {
