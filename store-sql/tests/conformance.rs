@@ -100,3 +100,32 @@ async fn until_closed(folder: &Path) {
 }
 
 workflow_conformance::store_suite!(File);
+
+/// A store whose process is killed instead of ending: what is opened again are the files as they stood at that moment.
+struct Killed(File);
+
+impl StoreFixture for Killed {
+    type Store = SqliteStore;
+
+    async fn fresh() -> Self {
+        Self(File::fresh().await)
+    }
+
+    fn store(&self) -> Arc<SqliteStore> {
+        self.0.store()
+    }
+
+    async fn reopen(self) -> Self {
+        let left = tempfile::tempdir().unwrap();
+        for name in ["runs.db", "runs.db-wal"] {
+            std::fs::copy(self.0.folder.path().join(name), left.path().join(name)).unwrap();
+        }
+        Self(File::in_folder(left).await)
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_kill() {
+    workflow_conformance::store::durable(Killed::fresh().await).await;
+    workflow_conformance::store::a_crash_between_commit_and_publish_loses_no_row(Killed::fresh().await).await;
+}

@@ -18,6 +18,9 @@ pub mod streamer;
 mod suite;
 mod waiting;
 
+#[doc(hidden)]
+pub use suite::watched;
+
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/adapters.md")]
 mod adapters_page {}

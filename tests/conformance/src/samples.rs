@@ -265,6 +265,8 @@ pub async fn outbox_rows(store: &impl Store, page: usize) -> Vec<StoredOutboxRow
         let after = rows.last().map(|row| Arc::clone(&row.id));
         let read = store.outbox(after.as_deref(), page).await.unwrap();
         assert!(read.rows.len() <= page, "a page has {} rows, {page} were asked for", read.rows.len());
+        let goes_on = rows.last().zip(read.rows.first()).is_none_or(|(last, next)| last.id < next.id);
+        assert!(goes_on, "a page begins before the end of the one before it");
         let at_end = !read.more || read.rows.is_empty();
         rows.extend(read.rows);
         if at_end {

@@ -39,6 +39,9 @@ pub async fn idempotent_timers(fixture: impl StoreFixture) {
     assert_eq!(due_names(&*store).await, ["b"]);
     take_effect(&*store, &run, vec![timer(&run, "a", NOW), Effect::ReleaseTimers]).await;
     assert_eq!(due_names(&*store).await, ["b"], "a completed timer is due again");
+    take_effect(&*store, &run, vec![Effect::HoldTimer(timer_key(&run, "a"))]).await;
+    take_effect(&*store, &run, vec![Effect::ReleaseTimers]).await;
+    assert_eq!(due_names(&*store).await, ["b"], "a completed timer was held and released");
     take_effect(&*store, &run, vec![Effect::CancelTimers(None)]).await;
     take_effect(&*store, &run, vec![timer(&run, "a", NOW), timer(&run, "b", NOW), Effect::ReleaseTimers])
         .await;
