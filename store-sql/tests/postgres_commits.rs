@@ -58,7 +58,7 @@ async fn a_commit_whose_answer_was_lost_is_not_made_twice() {
 /// ended again and again while runs are moved, one at a time and many at a time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_that_are_ended_tear_no_commit() {
-    const MOVES: u64 = 40;
+    const MOVES: u64 = 15;
     let schema = Schema::fresh().await;
     let store = Arc::new(Postgres::options().connect_with(schema.named()).await.unwrap().store().clone());
     let (done, mut killer) = (Arc::new(AtomicBool::new(false)), schema.session().await);

@@ -68,7 +68,7 @@ async fn too_late(_: &mut Run<Sum, Transfer>) -> Step<Transfer> {
 
 async fn transfers(backend: &Postgres) -> Running<Sum, Transfer> {
     let workflow = Workflow::builder("transfers")
-        .step(Transfer::Asked, book, [Transfer::Booked])
+        .step(Transfer::Asked, book, [Transfer::Booked, Transfer::Late])
         .step(Transfer::Booked, settle, [Transfer::Settled])
         .options(Options::new())
         .build()
@@ -93,12 +93,12 @@ async fn attached_work_is_done_once_for_each_run() {
     let pool = backend.store().pool().clone();
     sqlx::raw_sql(ACCOUNTS).execute(&pool).await.unwrap();
     let running = transfers(&backend).await;
+    let mut runs = Vec::new();
     for number in 0..RUNS {
-        running.trigger(format!("transfer-{number}"), Sum { cents: 2 }).await.unwrap();
+        runs.push(running.trigger(format!("transfer-{number}"), Sum { cents: 2 }).await.unwrap());
     }
-    for number in 0..RUNS {
-        let run = running.latest(&format!("transfer-{number}")).await.unwrap().unwrap();
-        let done = running.wait_for(&run.run_id()).finished().await.unwrap();
+    for run in &runs {
+        let done = running.wait_for(run).finished().await.unwrap();
         assert_eq!(done.status(), Transfer::Settled);
     }
     assert_eq!(accounts(&pool).await, (1000 - 2 * RUNS as i64, 2 * RUNS as i64));
@@ -129,7 +129,12 @@ async fn a_timeout_fires_by_the_servers_clock() {
     let schema = Schema::fresh().await;
     let backend = schema.backend().await;
     let workflow = Workflow::builder("transfers")
-        .timeout(Transfer::Asked, after(Duration::from_millis(30)), too_late, [Transfer::Late])
+        .timeout(
+            Transfer::Asked,
+            after(Duration::from_millis(30)),
+            too_late,
+            [Transfer::Late, Transfer::Booked, Transfer::Settled],
+        )
         .build()
         .unwrap();
     let running = workflow.run(&backend).await.unwrap();
@@ -152,7 +157,7 @@ async fn a_second_process_takes_over_what_the_first_left() {
         Ok(Transfer::Booked)
     };
     let workflow = Workflow::builder("transfers")
-        .step(Transfer::Asked, stuck, [Transfer::Booked])
+        .step(Transfer::Asked, stuck, [Transfer::Booked, Transfer::Settled, Transfer::Late])
         .state(Arc::clone(&held))
         .build()
         .unwrap();

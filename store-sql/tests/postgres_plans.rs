@@ -169,7 +169,7 @@ fn cursor(run: &Record) -> workflow_core::adapter::Cursor {
 async fn lists(store: &PostgresStore, plans: &Plans) {
     let all = ListQuery { limit: 25, ..ListQuery::default() };
     let own = ListQuery { workflow_name: Some(orders()), ..all.clone() };
-    for (query, index) in [(all, "workflow_records_by_creation"), (own, "workflow_records_by_age")] {
+    for query in [all, own] {
         let skipped =
             store.list(&ListQuery { page: Page::Offset(9000), limit: 1, ..query.clone() }).await.unwrap();
         let deep = skipped.next.unwrap();
@@ -183,7 +183,7 @@ async fn lists(store: &PostgresStore, plans: &Plans) {
         // Runs of one instant are sorted by their ids, as many as one commit made.
         let sorted = std::mem::take(&mut *plans.0.lock().unwrap());
         for plan in sorted {
-            assert!(plan.contains(index), "{index} is not used: {plan}");
+            assert!(plan.contains("workflow_records_by_age"), "another index is used: {plan}");
             assert!(!plan.contains("Seq Scan"), "a list reads the whole table: {plan}");
             for part in plan.split("(actual rows=").skip(1) {
                 let rows: f64 = part.split_whitespace().next().unwrap().parse().unwrap();

@@ -29,7 +29,6 @@ create unique index if not exists workflow_records_start_key on workflow_records
 create index if not exists workflow_records_by_foreign_id
     on workflow_records (workflow_name, foreign_id, created_at) with (fillfactor = 50);
 create index if not exists workflow_records_by_age on workflow_records (workflow_name, created_at);
-create index if not exists workflow_records_by_creation on workflow_records (created_at);
 
 create table if not exists workflow_outbox (
     id varchar(255) collate "C" not null,

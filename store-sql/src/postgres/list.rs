@@ -9,6 +9,13 @@ use super::create::{array, parse};
 use super::read::{RECORD, limit, record};
 use super::stamp::{column, instant};
 
+/// The names of all workflows, each found by a look into the index behind the one before.
+const NAMES: &str = "with recursive names as ((select workflow_name as name from workflow_records order by workflow_name \
+    limit 1) union all select (select workflow_name from workflow_records where workflow_name > n.name order by \
+    workflow_name limit 1) from names n where n.name is not null) ";
+
+type Text = QueryBuilder<sqlx::Postgres>;
+
 pub(super) async fn list(connection: &mut PgConnection, query: &ListQuery) -> Result<ListPage, sqlx::Error> {
     let mut rows = text(query).build().fetch_all(connection).await?;
     let more = rows.len() > query.limit;
@@ -26,26 +33,42 @@ pub(super) async fn list(connection: &mut PgConnection, query: &ListQuery) -> Re
     Ok(page)
 }
 
-fn text(query: &ListQuery) -> QueryBuilder<sqlx::Postgres> {
-    let mut text = QueryBuilder::new(format!("select {RECORD} from workflow_records where true"));
-    filters(&mut text, query);
-    let (order, beyond) = if query.newest_first { ("desc", "<") } else { ("asc", ">") };
-    if let Page::After(cursor) = query.page {
-        text.push(format!(" and (created_at, run_id) {beyond} ("));
-        text.push_bind(column(cursor.created_at)).push(", ").push_bind(cursor.run_id.to_string()).push(")");
+/// A list of one workflow walks the index of its runs by age; a list of all merges the first rows of each.
+fn text(query: &ListQuery) -> Text {
+    let skipped = match query.page {
+        Page::Offset(skip) => i64::try_from(skip).unwrap_or(i64::MAX),
+        Page::After(_) => 0,
+    };
+    // One row more than the page, to know whether there is another page.
+    let rows = limit(query.limit).saturating_add(1);
+    let mut text;
+    if let Some(name) = &query.workflow_name {
+        text = Text::new(format!("select {RECORD} from workflow_records where workflow_name = "));
+        text.push_bind(name.as_str().to_owned());
+        filters(&mut text, query);
+        order(&mut text, query, rows);
+    } else {
+        text = Text::new(format!(
+            "{NAMES} select {RECORD} from names n cross join lateral (select * from workflow_records where workflow_name = \
+             n.name"
+        ));
+        filters(&mut text, query);
+        order(&mut text, query, rows.saturating_add(skipped));
+        text.push(") r");
+        order(&mut text, query, rows);
     }
-    text.push(format!(" order by created_at {order}, run_id {order} limit "));
-    text.push_bind(limit(query.limit).saturating_add(1));
-    if let Page::Offset(skip) = query.page {
-        text.push(" offset ").push_bind(i64::try_from(skip).unwrap_or(i64::MAX));
+    if skipped > 0 {
+        text.push(" offset ").push_bind(skipped);
     }
     text
 }
 
-fn filters(text: &mut QueryBuilder<sqlx::Postgres>, query: &ListQuery) {
-    if let Some(name) = &query.workflow_name {
-        text.push(" and workflow_name = ").push_bind(name.as_str().to_owned());
-    }
+fn order(text: &mut Text, query: &ListQuery, rows: i64) {
+    let order = if query.newest_first { "desc" } else { "asc" };
+    text.push(format!(" order by created_at {order}, run_id {order} limit ")).push_bind(rows);
+}
+
+fn filters(text: &mut Text, query: &ListQuery) {
     if !query.foreign_ids.is_empty() {
         let ids = array(&query.foreign_ids, |id| id.as_str().to_owned());
         text.push(" and foreign_id = any(").push_bind(ids).push(")");
@@ -63,5 +86,10 @@ fn filters(text: &mut QueryBuilder<sqlx::Postgres>, query: &ListQuery) {
     }
     if let Some(before) = query.created_before {
         text.push(" and created_at < ").push_bind(column(before));
+    }
+    if let Page::After(cursor) = query.page {
+        let beyond = if query.newest_first { "<" } else { ">" };
+        text.push(format!(" and (created_at, run_id) {beyond} ("));
+        text.push_bind(column(cursor.created_at)).push(", ").push_bind(cursor.run_id.to_string()).push(")");
     }
 }

@@ -79,7 +79,8 @@ async fn execute(
 /// The version of the tables and the oldest program that they tolerate; `None` if there are none.
 async fn version(connection: &mut PgConnection, place: &Place) -> Result<Option<(i32, i32)>, BackendError> {
     let read = async {
-        let exists = "select to_regclass('workflow_schema') is not null";
+        // A name that was looked up before may be remembered as missing; the catalogue itself is read anew.
+        let exists = "select exists (select 1 from pg_class where relname = 'workflow_schema' and pg_table_is_visible(oid))";
         if !sqlx::query_scalar::<_, bool>(exists).fetch_one(&mut *connection).await? {
             return Ok(None);
         }
