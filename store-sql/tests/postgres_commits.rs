@@ -4,7 +4,6 @@
 mod schemas;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::PgConnection;
@@ -54,20 +53,20 @@ async fn a_commit_whose_answer_was_lost_is_not_made_twice() {
     cut_at_commit(Cut::Answer).await;
 }
 
-/// Goal: whatever moment a session is ended at, each answer tells what is stored. Method: all sessions of the store are
-/// ended again and again while runs are moved, one at a time and many at a time.
+/// Goal: whatever moment a session is ended at, each answer tells what is stored. Method: while a run is moved, all sessions
+/// that are at work are ended once for each move, at moments of their own choosing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_that_are_ended_tear_no_commit() {
-    const MOVES: u64 = 15;
+    const MOVES: u64 = 30;
     let schema = Schema::fresh().await;
     let store = Arc::new(Postgres::options().connect_with(schema.named()).await.unwrap().store().clone());
-    let (done, mut killer) = (Arc::new(AtomicBool::new(false)), schema.session().await);
-    let (name, is_done) = (schema.name().to_owned(), Arc::clone(&done));
+    let (mut killer, name) = (schema.session().await, schema.name().to_owned());
+    let (moved, mut moves) = tokio::sync::mpsc::unbounded_channel();
     let killing = tokio::spawn(async move {
         let kill = "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = $1 and \
                     state = 'active'";
         let mut killed = 0;
-        while !is_done.load(Ordering::Relaxed) || killed == 0 {
+        while moves.recv().await.is_some() {
             let ended: i64 = sqlx::query_scalar(kill).bind(&name).fetch_one(&mut killer).await.unwrap();
             killed += ended;
         }
@@ -75,10 +74,11 @@ async fn sessions_that_are_ended_tear_no_commit() {
     });
     let mut runs = Vec::new();
     for number in 0..4 {
-        runs.push(moved_under_fire(&store, new_run(&format!("order-{number}")), MOVES).await);
+        runs.push(moved_under_fire(&store, new_run(&format!("order-{number}")), MOVES, &moved).await);
     }
-    done.store(true, Ordering::Relaxed);
-    assert!(killing.await.unwrap() > 0);
+    drop(moved);
+    let killed = killing.await.unwrap();
+    assert!(killed > 0, "no session was at work when it was to be ended");
     for run in &runs {
         assert_eq!(run.version, version(MOVES));
         let query = HistoryQuery { run_id: run.run_id, after: None, limit: 1000 };
@@ -92,6 +92,7 @@ async fn moved_under_fire(
     store: &PostgresStore,
     new: workflow_core::Record,
     to: u64,
+    moved: &tokio::sync::mpsc::UnboundedSender<()>,
 ) -> Arc<workflow_core::Record> {
     let mut current: Option<Arc<workflow_core::Record>> = None;
     loop {
@@ -100,6 +101,7 @@ async fn moved_under_fire(
             Some(run) => update(run, &stepped(run, 2)),
             None => creation(&new),
         };
+        moved.send(()).unwrap();
         match store.commit(vec![change], Vec::new()).await {
             Ok(outcomes) => match &outcomes[..] {
                 [Outcome::Stored(Some(stored))] => current = Some(Arc::clone(stored)),
