@@ -2,6 +2,8 @@
 //! loop that stores the same rows.
 //!
 //! `WORKFLOW_POSTGRES_URL=postgres://.. cargo run --release -p store-sql --features postgres --example postgres-throughput`
+//!
+//! With `engine` or `loop` as argument, that side alone is measured.
 
 mod engine;
 mod limit;
@@ -25,15 +27,17 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 async fn main() -> Result<(), Failure> {
     let url = std::env::var("WORKFLOW_POSTGRES_URL").map_err(|_| "WORKFLOW_POSTGRES_URL names no server")?;
     let server = PgConnectOptions::from_str(&url)?;
+    let only = std::env::args().nth(1);
+    let wanted = |side: &str| only.as_deref().is_none_or(|only| only == side);
     for round in 1..=ROUNDS {
-        let of_engine = in_schema(&server, "throughput_engine", engine::measure).await?;
-        let of_limit = in_schema(&server, "throughput_limit", limit::measure).await?;
-        println!(
-            "round {round}: engine {:.0} runs/s, loop {:.0} runs/s, {:.2}",
-            of_engine,
-            of_limit,
-            of_engine / of_limit
-        );
+        if wanted("engine") {
+            let rate = in_schema(&server, "throughput_engine", engine::measure).await?;
+            println!("round {round}: engine {rate:.0} runs/s");
+        }
+        if wanted("loop") {
+            let rate = in_schema(&server, "throughput_loop", limit::measure).await?;
+            println!("round {round}: loop {rate:.0} runs/s");
+        }
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::decide::{Locking, decide};
 use super::effects::Effects;
 use super::rounds::{self, Placed};
 use super::transaction::{Database, Tx};
-use super::write::{delete_outbox, write};
+use super::write::write;
 
 /// A change on its way through a transaction.
 pub(super) struct Decided<'a> {
@@ -130,13 +130,18 @@ pub(super) async fn in_transaction(
     let locking = if changes.len() > 1 { Locking::SkipLocked } else { Locking::Wait };
     let mut outcomes: Vec<Option<Outcome>> = vec![None; changes.len()];
     let mut waiting: Vec<Placed<'_>> = changes.into_iter().enumerate().collect();
+    if waiting.is_empty() {
+        write(tx, &[], acked).await?;
+    }
+    // They go with the first round.
+    let mut acked = acked;
     while !waiting.is_empty() {
         let (places, round): (Vec<usize>, Vec<&Change>) = rounds::next(&mut waiting).into_iter().unzip();
-        for (place, outcome) in places.into_iter().zip(commit_round(tx, round, locking).await?) {
+        let made = commit_round(tx, round, locking, std::mem::take(&mut acked)).await?;
+        for (place, outcome) in places.into_iter().zip(made) {
             outcomes[place] = Some(outcome);
         }
     }
-    delete_outbox(tx, acked).await?;
     Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Busy)).collect())
 }
 
@@ -144,6 +149,7 @@ async fn commit_round(
     tx: &mut Tx,
     changes: Vec<&Change>,
     locking: Locking,
+    acked: &[EventId],
 ) -> Result<Vec<Outcome>, sqlx::Error> {
     let mut changes: Vec<Decided<'_>> = changes
         .into_iter()
@@ -151,7 +157,7 @@ async fn commit_round(
         .collect();
     decide(tx, &mut changes, locking).await?;
     create(tx, &mut changes).await?;
-    write(tx, &changes).await?;
+    write(tx, &changes, acked).await?;
     let now = tx.now();
     let standing = changes.iter().filter(|each| each.stands()).map(|each| each.change);
     Effects::of(standing).write(tx.connection(), now).await?;

@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn a_change_does_not_overtake_one_that_waits_for_its_turn() {
         let (one, two) = (RunId::generate(), RunId::generate());
-        let noted = |run_id: RunId, key: &str| {
+        let noted = |key: &str| {
             let callback = workflow_core::adapter::Callback {
                 status: workflow_core::StatusCode::new(1).expect("1 is a status"),
                 key: key.into(),
@@ -90,9 +90,9 @@ mod tests {
             Effect::PutCallback(callback)
         };
         let mut second = moved(one);
-        second.effects = vec![noted(one, "a")];
+        second.effects = vec![noted("a")];
         let mut third = Change::new(one, Expect::Nothing);
-        third.effects = vec![noted(one, "a")];
+        third.effects = vec![noted("a")];
         let changes = [moved(one), second, third, Change::new(two, Expect::Nothing)];
         assert_eq!(rounds(&changes), [vec![0, 3], vec![1], vec![2]]);
     }

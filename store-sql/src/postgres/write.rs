@@ -10,8 +10,9 @@ use super::create::{array, as_i64, text};
 use super::stamp::column;
 use super::transaction::Tx;
 
-/// The rows of the runs are locked and their versions compared; the version is named again, so that whoever changes that
-/// finds nothing updated.
+/// Everything but new runs and effects, acknowledged outbox rows among them: a statement costs a hop to the server and
+/// back, which is worth many rows. The rows of the runs are locked and their versions compared; the version is named
+/// again, so that whoever changes that finds nothing updated.
 const WRITE: &str = "with sent as (insert into workflow_outbox (id, workflow_name, data, created_at, run_id, \
     record_version, bucket) select d.id, d.workflow_name, d.data, $1, d.run_id, d.version, d.bucket from \
     unnest($2::text[], $3::text[], $4::bytea[], $5::text[], $6::bigint[], $7::smallint[]) as d(id, workflow_name, data, \
@@ -20,18 +21,21 @@ const WRITE: &str = "with sent as (insert into workflow_outbox (id, workflow_nam
     d.version, d.workflow_name, d.from_status, d.to_status, d.run_state, d.reason, d.actor, d.attempt, d.duration_us, $1, \
     d.object from unnest($8::text[], $9::bigint[], $10::text[], $11::integer[], $12::integer[], $13::integer[], \
     $14::text[], $15::text[], $16::integer[], $17::bigint[], $18::bytea[]) as d(run_id, version, workflow_name, \
-    from_status, to_status, run_state, reason, actor, attempt, duration_us, object) on conflict do nothing) update \
+    from_status, to_status, run_state, reason, actor, attempt, duration_us, object) on conflict do nothing), gone as \
+    (delete from workflow_outbox where id = any($28)) update \
     workflow_records r set run_state = d.run_state, status = d.status, object = d.object, updated_at = $1, meta = d.meta, \
     version = d.version, last_event_id = d.event_id, paused_by = d.paused_by from unnest($19::text[], $20::bigint[], \
     $21::integer[], $22::integer[], $23::bytea[], $24::bytea[], $25::bigint[], $26::text[], $27::text[]) as d(run_id, was, \
     run_state, status, object, meta, version, event_id, paused_by) where r.run_id = d.run_id and r.version = d.was";
 
-const DELETE_OUTBOX: &str = "delete from workflow_outbox where id = any($1)";
-
 type Bound<'q> = Query<'q, sqlx::Postgres, PgArguments>;
 
-/// Writes the changes that stand; their new runs are inserted already.
-pub(super) async fn write(tx: &mut Tx, changes: &[Decided<'_>]) -> Result<(), sqlx::Error> {
+/// Writes the changes that stand; their new runs are inserted already. The `acked` outbox rows are deleted with them.
+pub(super) async fn write(
+    tx: &mut Tx,
+    changes: &[Decided<'_>],
+    acked: &[EventId],
+) -> Result<(), sqlx::Error> {
     let standing = || changes.iter().filter(|each| each.stands());
     let rows: Vec<&OutboxRow> = standing().filter_map(|each| each.change.outbox.as_ref()).collect();
     let entries: Vec<&HistoryEntry> = standing().filter_map(|each| each.change.history.as_ref()).collect();
@@ -41,12 +45,15 @@ pub(super) async fn write(tx: &mut Tx, changes: &[Decided<'_>]) -> Result<(), sq
             _ => None,
         })
         .collect();
-    if rows.is_empty() && entries.is_empty() && moves.is_empty() {
+    if rows.is_empty() && entries.is_empty() && moves.is_empty() && acked.is_empty() {
         return Ok(());
     }
     let query = sqlx::query(WRITE).bind(column(tx.now()));
     let query = bind_moves(bind_entries(bind_rows(query, &rows), &entries), &moves);
-    let updated = query.execute(tx.connection()).await?.rows_affected();
+    let mut gone = array(acked, EventId::to_string);
+    // In one order, so that no two commits wait for each other.
+    gone.sort_unstable();
+    let updated = query.bind(gone).execute(tx.connection()).await?.rows_affected();
     if updated == moves.len() as u64 {
         return Ok(());
     }
@@ -91,14 +98,4 @@ fn bind_moves<'q>(query: Bound<'q>, moves: &[(&'q Record, u64)]) -> Bound<'q> {
         .bind(array(moves, |(record, _)| as_i64(record.version.get())))
         .bind(array(moves, |(record, _)| record.last_event_id.map(|id| id.to_string())))
         .bind(array(moves, |(record, _)| record.paused_by.map(|by| by.as_str())))
-}
-
-pub(super) async fn delete_outbox(tx: &mut Tx, acked: &[EventId]) -> Result<(), sqlx::Error> {
-    if acked.is_empty() {
-        return Ok(());
-    }
-    let mut ids = array(acked, EventId::to_string);
-    // In one order, so that no two commits wait for each other.
-    ids.sort_unstable();
-    sqlx::query(DELETE_OUTBOX).bind(ids).execute(tx.connection()).await.map(drop)
 }
