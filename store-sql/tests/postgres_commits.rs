@@ -149,6 +149,8 @@ async fn a_deadlock_is_tried_again() {
     let run = start(&store, "order-1").await;
     let epoch = store.register(&role(1), EpochClaim::Next).await.unwrap().unwrap();
     let mut session = schema.session().await;
+    let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
+    let before: i64 = sqlx::query_scalar(deadlocks).fetch_one(&mut session).await.unwrap();
     sqlx::raw_sql("set deadlock_timeout = '10min'").execute(&mut session).await.unwrap();
     lock_run(&mut session, run.run_id).await;
     let mut change = update(&run, &stepped(&run, 2));
@@ -162,6 +164,9 @@ async fn a_deadlock_is_tried_again() {
     sqlx::query(text).bind(role(1).as_str()).execute(&mut session).await.unwrap();
     sqlx::raw_sql("commit").execute(&mut session).await.unwrap();
     assert!(matches!(committing.await.unwrap(), Outcome::Stored(Some(_))));
+    schema
+        .until("the server counts the deadlock", &format!("select $1 <> '' and ({deadlocks}) > {before}"))
+        .await;
 }
 
 /// Goal: an owner that is frozen in the middle of a transaction does not keep its successor out. Method: its attached work

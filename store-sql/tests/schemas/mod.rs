@@ -44,10 +44,14 @@ impl Schema {
     }
 
     /// Waits until a question about the schema, whose name is its one value, is answered with yes.
-    pub(crate) async fn until(&self, what: &str, question: &'static str) {
+    pub(crate) async fn until(&self, what: &str, question: &str) {
         let mut session = self.session().await;
         for _ in 0..100_000 {
-            if sqlx::query_scalar::<_, bool>(question).bind(&self.name).fetch_one(&mut session).await.unwrap()
+            if sqlx::query_scalar::<_, bool>(AssertSqlSafe(question.to_owned()))
+                .bind(&self.name)
+                .fetch_one(&mut session)
+                .await
+                .unwrap()
             {
                 return;
             }
