@@ -42,11 +42,15 @@
 pub use workflow_core::*;
 pub use workflow_derive::Status;
 
+#[cfg(feature = "postgres")]
+pub use store_sql::postgres;
 #[cfg(feature = "sqlite")]
 pub use store_sql::sqlite;
 
 /// What most programs need, by one `use` line.
 pub mod prelude {
+    #[cfg(feature = "postgres")]
+    pub use store_sql::Postgres;
     #[cfg(feature = "sqlite")]
     pub use store_sql::Sqlite;
     pub use workflow_core::memory::Memory;
