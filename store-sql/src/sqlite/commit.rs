@@ -11,6 +11,7 @@ use super::attach::SqliteWork;
 use super::bulk::{Bound, Bulk};
 use super::decide::{Decided, against, decide, versions};
 use super::effects::Effects;
+use super::rounds::{Placed, next_round};
 
 const INSERT: Bulk = Bulk {
     before: "insert into workflow_records (run_id, workflow_name, foreign_id, run_state, status, object, created_at, \
@@ -51,9 +52,6 @@ const INSERT_HISTORY: Bulk = Bulk {
     after: "where column1 is not null on conflict do nothing",
 };
 
-/// A change with its place among those of its commit.
-type Placed = (usize, Change);
-
 /// Makes changes in the present transaction; `acked` outbox rows are deleted with them.
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
@@ -64,7 +62,7 @@ pub(super) async fn commit(
     let mut outcomes: Vec<Option<Outcome>> = vec![None; changes.len()];
     let mut waiting: Vec<Placed> = changes.into_iter().enumerate().collect();
     while !waiting.is_empty() {
-        let (round, later) = one_of_each_run(waiting);
+        let (round, later) = next_round(waiting);
         let (places, round): (Vec<usize>, Vec<Change>) = round.into_iter().unzip();
         for (place, outcome) in places.into_iter().zip(commit_round(connection, round, now).await?) {
             outcomes[place] = Some(outcome);
@@ -77,14 +75,6 @@ pub(super) async fn commit(
     Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Busy)).collect())
 }
 
-/// Changes of one run are made one after the other, each in a round of its own.
-fn one_of_each_run(waiting: Vec<Placed>) -> (Vec<Placed>, Vec<Placed>) {
-    let mut runs = HashSet::with_capacity(waiting.len());
-    waiting
-        .into_iter()
-        .partition(|(_, change)| change.expect == Expect::Nothing || runs.insert(change.run_id))
-}
-
 async fn commit_round(
     connection: &mut SqliteConnection,
     changes: Vec<Change>,
@@ -93,9 +83,10 @@ async fn commit_round(
     let mut changes: Vec<Decided> =
         changes.into_iter().map(|change| Decided { change: stamped(change, now), refused: None }).collect();
     decide(connection, &mut changes).await?;
-    create(connection, &mut changes).await?;
     update(connection, &mut changes, &UPDATE_LIVE, true).await?;
     update(connection, &mut changes, &UPDATE_ENDED, false).await?;
+    // A run that has ended just now leaves its foreign id to the next.
+    create(connection, &mut changes).await?;
     let standing = || changes.iter().filter(|each| each.refused.is_none()).map(|each| &each.change);
     let rows: Vec<&OutboxRow> = standing().filter_map(|change| change.outbox.as_ref()).collect();
     INSERT_OUTBOX.run(connection, &rows, |query, row| bind_outbox(query, row, now)).await?;
@@ -121,6 +112,7 @@ fn outcome(each: Decided) -> Outcome {
 
 async fn create(connection: &mut SqliteConnection, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
     let creates = |each: &Decided| each.refused.is_none() && each.change.expect == Expect::Absent;
+    refuse_ended(connection, changes).await?;
     let records: Vec<&Record> =
         changes.iter().filter(|each| creates(each)).filter_map(|each| each.change.record.as_ref()).collect();
     if records.is_empty() {
@@ -142,6 +134,17 @@ async fn create(connection: &mut SqliteConnection, changes: &mut [Decided]) -> R
     Ok(())
 }
 
+/// Refuses runs that have ended already when they are created, while another is live: the index cannot see those.
+async fn refuse_ended(connection: &mut SqliteConnection, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
+    for each in changes.iter_mut().filter(|each| each.refused.is_none()) {
+        let Some(record) = each.change.record.as_ref() else { continue };
+        if each.change.expect == Expect::Absent && !record.run_state.is_live() {
+            each.refused = live_run(connection, record).await?;
+        }
+    }
+    Ok(())
+}
+
 /// By what a run that could not be inserted was refused.
 async fn taken(connection: &mut SqliteConnection, record: &Record) -> Result<Outcome, sqlx::Error> {
     if let Some(key) = &record.start_key {
@@ -152,15 +155,25 @@ async fn taken(connection: &mut SqliteConnection, record: &Record) -> Result<Out
             return Ok(Outcome::DuplicateStartKey { run_id: parse(&run_id)? });
         }
     }
+    if let Some(refusal) = live_run(connection, record).await? {
+        return Ok(refusal);
+    }
+    // The run's own id is there already: the same creation was stored before, and its run has ended since.
+    let stored = versions(connection, &[record.run_id]).await?;
+    let actual = stored.get(&record.run_id).copied();
+    Ok(actual.map_or(Outcome::Busy, |actual| Outcome::VersionConflict { actual }))
+}
+
+async fn live_run(
+    connection: &mut SqliteConnection,
+    record: &Record,
+) -> Result<Option<Outcome>, sqlx::Error> {
     let live = "select run_id from workflow_records where workflow_name = ? and foreign_id = ? and live = 1";
     let query = sqlx::query_scalar::<_, String>(live)
         .bind(record.workflow_name.as_str())
         .bind(record.foreign_id.as_str());
-    match query.fetch_optional(connection).await? {
-        Some(run_id) => Ok(Outcome::DuplicateActiveRun { run_id: parse(&run_id)? }),
-        // The run's own id is there already: the same creation was stored before.
-        None => Ok(Outcome::VersionConflict { actual: record.version }),
-    }
+    let run_id = query.fetch_optional(connection).await?;
+    run_id.map(|run_id| Ok(Outcome::DuplicateActiveRun { run_id: parse(&run_id)? })).transpose()
 }
 
 async fn update(

@@ -142,11 +142,7 @@ async fn slots(connection: &mut SqliteConnection, changes: &mut [Decided]) -> Re
     for row in rows {
         taken.insert((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?));
     }
-    refuse_taken(
-        changes,
-        |change, effect| key_of(effect).map(|key| (change.run_id, key)).map(|(_, key)| key),
-        taken,
-    );
+    refuse_taken(changes, |_, effect| key_of(effect), &taken);
     Ok(())
 }
 
@@ -173,7 +169,7 @@ async fn callbacks(connection: &mut SqliteConnection, changes: &mut [Decided]) -
     for row in rows {
         taken.insert((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
     }
-    refuse_taken(changes, key_of, taken);
+    refuse_taken(changes, key_of, &taken);
     Ok(())
 }
 
@@ -181,19 +177,16 @@ fn effects(changes: &[Decided]) -> impl Iterator<Item = &Effect> {
     changes.iter().filter(|each| each.stands()).flat_map(|each| &each.change.effects)
 }
 
-/// Refuses changes with a key that is taken, in the store or by a change before them.
+/// Refuses changes with a key that is taken. Two changes of one round never name the same key.
 fn refuse_taken<K: std::hash::Hash + Eq>(
     changes: &mut [Decided],
     key_of: impl Fn(&Change, &Effect) -> Option<K>,
-    mut taken: HashSet<K>,
+    taken: &HashSet<K>,
 ) {
     for each in changes.iter_mut().filter(|each| each.stands()) {
-        let keys: Vec<K> =
-            each.change.effects.iter().filter_map(|effect| key_of(&each.change, effect)).collect();
-        if keys.iter().any(|key| taken.contains(key)) {
+        let mut keys = each.change.effects.iter().filter_map(|effect| key_of(&each.change, effect));
+        if keys.any(|key| taken.contains(&key)) {
             each.refused = Some(Outcome::DuplicateKey);
-        } else {
-            taken.extend(keys);
         }
     }
 }

@@ -81,8 +81,11 @@ const FORGET_SLOTS: Bulk = Bulk {
             v.column4)",
 };
 
+/// A callback is noted later than the one before it, though both come in one millisecond: they are read in this order.
 const PUT_CALLBACK: Bulk = Bulk {
-    before: "insert into workflow_inbox (run_id, status, key, payload, applied, noted) select * from",
+    before: "insert into workflow_inbox (run_id, status, key, payload, applied, noted) select column1, column2, column3, \
+             column4, column5, max(column6, coalesce((select max(i.noted) + 1 from workflow_inbox i where i.run_id = \
+             column1 and i.status = column2), 0)) from",
     columns: 6,
     after: "where column1 is not null on conflict do nothing",
 };

@@ -17,6 +17,7 @@ mod lock;
 mod maintain;
 mod open;
 mod read;
+mod rounds;
 mod schema;
 mod store;
 mod writer;

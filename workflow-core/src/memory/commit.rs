@@ -63,7 +63,12 @@ impl State {
             return Some(Outcome::DuplicateStartKey { run_id: *run_id });
         }
         let live = self.live.get(&(record.workflow_name.clone(), record.foreign_id.clone()));
-        live.map(|run_id| Outcome::DuplicateActiveRun { run_id: *run_id })
+        if let Some(run_id) = live {
+            return Some(Outcome::DuplicateActiveRun { run_id: *run_id });
+        }
+        // The same creation was stored before, and its run has ended since.
+        let before = self.records.get(&record.run_id);
+        before.map(|before| Outcome::VersionConflict { actual: before.version })
     }
 
     fn effect_refusal(&self, run_id: RunId, effect: &Effect) -> Option<Outcome> {

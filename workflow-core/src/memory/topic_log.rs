@@ -91,7 +91,8 @@ impl TopicLog {
             *cursor = partition.end();
             if from_oldest {
                 *cursor = partition.base;
-                for entry in &mut partition.entries {
+                // What every group has settled is gone, though it waits behind an older event for its place to be freed.
+                for entry in partition.entries.iter_mut().filter(|entry| entry.pending != 0) {
                     entry.pending |= 1 << place;
                 }
             }

@@ -1,0 +1,87 @@
+//! Retry rows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use workflow_core::adapter::{Effect, RetryRow, RetryUpdate, Store};
+use workflow_core::{Due, Timestamp};
+
+use super::StoreFixture;
+use crate::samples::{orders, retry_key, retry_row, start, stepped, store_over, take_effect};
+
+const NOW: Due = Due::In(Duration::ZERO);
+
+async fn due_processes(store: &impl Store) -> Vec<String> {
+    let due = store.due(&[orders()], 100).await.unwrap();
+    let mut names: Vec<_> = due.retries.into_iter().map(|row| row.key.process.to_string()).collect();
+    names.sort();
+    names
+}
+
+/// A retry row is kept as it was put, and replaced by a later one of its key.
+pub async fn retry_rows_are_inserted_and_replaced(fixture: impl StoreFixture) {
+    let store = fixture.store();
+    let run = start(&*store, "order-1").await;
+    let at = Timestamp::from_millis(5_000);
+    let first = retry_row(&run, "step", Some(Due::At(at)));
+    take_effect(&*store, &run, vec![Effect::PutRetry(first.clone())]).await;
+    let row = |update: &RetryUpdate, due| RetryRow {
+        key: update.key.clone(),
+        attempt: update.attempt,
+        due,
+        last_error: Arc::clone(&update.last_error),
+        event: Arc::clone(&update.event),
+    };
+    let stored = async || store.retry(&first.key).await.unwrap();
+    assert_eq!(stored().await, Some(row(&first, Some(at))));
+    let later = Timestamp::from_millis(9_000);
+    let mut event = (*first.event).clone();
+    event.set_header("attempt", "6");
+    let second = RetryUpdate {
+        attempt: 6,
+        due: Some(Due::At(later)),
+        last_error: "no answer".into(),
+        event: Arc::new(event),
+        ..first.clone()
+    };
+    take_effect(&*store, &run, vec![Effect::PutRetry(second.clone())]).await;
+    assert_eq!(stored().await, Some(row(&second, Some(later))));
+    let due = store.due(&[orders()], 100).await.unwrap();
+    assert_eq!(due.retries, [row(&second, Some(later))]);
+    assert_eq!(store.retry(&retry_key(&run, "other")).await.unwrap(), None);
+    let next = stepped(&run, 2);
+    assert_eq!(
+        store.retry(&retry_key(&next, "step")).await.unwrap(),
+        None,
+        "another version has its own rows"
+    );
+}
+
+/// A row without a due time is kept and never due, and takes away an earlier due time.
+pub async fn a_retry_without_due_time_waits(fixture: impl StoreFixture) {
+    let store = fixture.store();
+    let run = start(&*store, "order-1").await;
+    take_effect(&*store, &run, vec![Effect::PutRetry(retry_row(&run, "step", Some(NOW)))]).await;
+    assert_eq!(due_processes(&*store).await, ["step"]);
+    take_effect(&*store, &run, vec![Effect::PutRetry(retry_row(&run, "step", None))]).await;
+    assert!(due_processes(&*store).await.is_empty());
+    assert_eq!(store.due(&[orders()], 100).await.unwrap().next_in, None);
+    assert_eq!(store.retry(&retry_key(&run, "step")).await.unwrap().unwrap().due, None);
+}
+
+/// Rows are deleted by key, or all of a run; a row that is put in the same change stays.
+pub async fn retry_rows_are_deleted_by_key_and_by_run(fixture: impl StoreFixture) {
+    let store = fixture.store();
+    let (run, other) = (start(&*store, "one").await, start(&*store, "two").await);
+    let put = |record, process| Effect::PutRetry(retry_row(record, process, Some(NOW)));
+    take_effect(&*store, &run, vec![put(&run, "a"), put(&run, "b"), put(&run, "c")]).await;
+    take_effect(&*store, &other, vec![put(&other, "other")]).await;
+    let gone = || Effect::DeleteRetry(retry_key(&run, "b"));
+    take_effect(&*store, &run, vec![gone()]).await;
+    take_effect(&*store, &run, vec![gone()]).await;
+    assert_eq!(due_processes(&*store).await, ["a", "c", "other"]);
+    let next = store_over(&*store, &run, &stepped(&run, 2)).await;
+    take_effect(&*store, &next, vec![Effect::DeleteRetries, put(&next, "owed")]).await;
+    assert_eq!(due_processes(&*store).await, ["other", "owed"]);
+    assert_eq!(store.retry(&retry_key(&run, "a")).await.unwrap(), None);
+}
