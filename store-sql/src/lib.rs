@@ -1,5 +1,7 @@
 //! The SQL store of a durable workflow engine: records, outbox, timers, retries and history in one database.
 
+pub mod config;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod record_row;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
