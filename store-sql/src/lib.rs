@@ -3,6 +3,8 @@
 pub mod config;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod record_row;
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+mod rounds;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 

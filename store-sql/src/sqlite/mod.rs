@@ -17,7 +17,6 @@ mod lock;
 mod maintain;
 mod open;
 mod read;
-mod rounds;
 mod schema;
 mod store;
 mod writer;
