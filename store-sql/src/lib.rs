@@ -1,6 +1,8 @@
 //! The SQL store of a durable workflow engine: records, outbox, timers, retries and history in one database.
 
 pub mod config;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod record_row;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
@@ -8,5 +10,7 @@ mod rounds;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+#[cfg(feature = "mysql")]
+pub use mysql::{MySql, MySqlOptions};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Sqlite, SqliteOptions};
