@@ -42,11 +42,17 @@
 pub use workflow_core::*;
 pub use workflow_derive::Status;
 
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+pub use store_sql::config;
+#[cfg(feature = "mysql")]
+pub use store_sql::mysql;
 #[cfg(feature = "sqlite")]
 pub use store_sql::sqlite;
 
 /// What most programs need, by one `use` line.
 pub mod prelude {
+    #[cfg(feature = "mysql")]
+    pub use store_sql::MySql;
     #[cfg(feature = "sqlite")]
     pub use store_sql::Sqlite;
     pub use workflow_core::memory::Memory;
