@@ -138,9 +138,12 @@ async fn a_lock_that_is_not_had_in_time_undoes_the_whole_transaction() {
     };
     let record = start(&store, "one").await;
     let change = with_work(&record, work);
-    let committing = tokio::spawn(async move { store.commit(vec![change], Vec::new()).await.unwrap() });
-    // The second attempt shows that the first one ended with the lock's time-out (1205).
-    again.notified().await;
+    let mut committing = tokio::spawn(async move { store.commit(vec![change], Vec::new()).await.unwrap() });
+    tokio::select! {
+        // The second attempt shows that the first one ended with the lock's time-out (1205).
+        () = again.notified() => {}
+        ended = &mut committing => panic!("it ended without a second attempt: {ended:?}"),
+    }
     assert_eq!(inconsistencies(&database).await, 0, "nothing of the first attempt is there");
     sqlx::raw_sql("commit").execute(&mut holder).await.unwrap();
     let outcomes = committing.await.unwrap();
