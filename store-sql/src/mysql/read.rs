@@ -100,6 +100,11 @@ pub(super) async fn latest(
     }
 }
 
+/// A record once nobody has it locked: what a transaction that was not answered has made of it is decided then.
+pub(super) async fn settled(connection: &mut MySqlConnection, run_id: RunId) -> Result<Found, sqlx::Error> {
+    one(connection, "run_id = ? lock in share mode", &[&run_id.to_string()]).await
+}
+
 pub(super) async fn started_by(
     connection: &mut MySqlConnection,
     name: &str,

@@ -31,7 +31,21 @@ const BUSY_WAIT: Duration = Duration::from_millis(2);
 
 /// The longest such wait; after it the change is answered as busy. A commit waits for all its changes, so this is also
 /// how long somebody who holds a run can hold others up, twice.
-const BUSY_WAIT_MAX: Duration = Duration::from_millis(64);
+const BUSY_WAIT_MAX: Duration = Duration::from_millis(256);
+
+/// Runs a query in a task of its own; what it needs is cloned into each attempt.
+macro_rules! read {
+    ($store:ident, $what:literal, [$($owned:ident),*], |$connection:ident| $query:expr) => {
+        $store
+            .0
+            .server
+            .read($what, move |$connection| {
+                $(let $owned = $owned.clone();)*
+                Box::pin(async move { $query.await })
+            })
+            .await
+    };
+}
 
 /// A store in a MariaDB or MySQL database. Clones share its connections.
 #[derive(Clone)]
@@ -90,12 +104,17 @@ impl MySqlStore {
     async fn commit_alone(&self, work: &Arc<Work>, place: usize) -> Result<Outcome, BackendError> {
         let mut wait = BUSY_WAIT;
         loop {
-            let work = Arc::clone(work);
+            let shared = Arc::clone(work);
             let made = self.0.server.transaction("commit alone", move |connection, now| {
-                let work = Arc::clone(&work);
+                let work = Arc::clone(&shared);
                 Box::pin(async move { commit::commit_alone(connection, &work.changes[place], now).await })
             });
-            let outcome = made.await?;
+            let outcome = match made.await {
+                Err(error) if error.kind() == ErrorKind::UnknownOutcome => {
+                    return self.resolve(work, place).await?.ok_or(error);
+                }
+                made => made?,
+            };
             if outcome != Outcome::Busy || wait > BUSY_WAIT_MAX {
                 return Ok(outcome);
             }
@@ -103,26 +122,25 @@ impl MySqlStore {
             wait *= 2;
         }
     }
+
+    /// What became of a change whose commit was not answered, by its event; `None` if that cannot tell.
+    async fn resolve(&self, work: &Work, place: usize) -> Result<Option<Outcome>, BackendError> {
+        let Some(wanted) = &work.changes[place].record else { return Ok(None) };
+        let run_id = wanted.run_id;
+        let found =
+            read!(self, "find out what was stored", [], |connection| read::settled(connection, run_id))??;
+        let is_it = |found: &Arc<Record>| {
+            found.version == wanted.version && found.last_event_id == wanted.last_event_id
+        };
+        let stored = found.filter(|found| wanted.last_event_id.is_some() && is_it(found));
+        Ok(Some(stored.map_or(Outcome::Busy, |record| Outcome::Stored(Some(record)))))
+    }
 }
 
 /// What a commit is asked for.
 struct Work {
     changes: Vec<Change>,
     acked: Vec<EventId>,
-}
-
-/// Runs a query in a task of its own; what it needs is cloned into each attempt.
-macro_rules! read {
-    ($store:ident, $what:literal, [$($owned:ident),*], |$connection:ident| $query:expr) => {
-        $store
-            .0
-            .server
-            .read($what, move |$connection| {
-                $(let $owned = $owned.clone();)*
-                Box::pin(async move { $query.await })
-            })
-            .await
-    };
 }
 
 fn is_attached(change: &Change) -> bool {
