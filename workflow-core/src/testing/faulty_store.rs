@@ -62,6 +62,7 @@ impl<S: Store> Store for FaultyStore<S> {
     }
 
     async fn start_engine(&self) -> Result<(), BackendError> {
+        let _hold = self.inner.clock().hold();
         self.faults.alive()?;
         self.inner.start_engine().await
     }
@@ -69,6 +70,7 @@ impl<S: Store> Store for FaultyStore<S> {
     async fn stop_engine(&self) {
         // A process that has crashed has given its right back already, and somebody else may have it.
         if !self.faults.has_crashed() {
+            let _hold = self.inner.clock().hold();
             self.inner.stop_engine().await;
         }
     }
