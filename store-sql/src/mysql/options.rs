@@ -69,7 +69,8 @@ impl MySqlOptions {
         self
     }
 
-    /// Takes the time from another clock than the server's, for tests.
+    /// Takes the time from another clock than the server's, for tests: it alone then decides how instants are stamped
+    /// and what is due.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self

@@ -13,27 +13,29 @@ use super::read::{limit, lookup, retry_row};
 use super::stamp::instant;
 
 const TIMERS: &str = "select t.run_id, t.entered, t.name, t.workflow_name, t.foreign_id, t.status, t.expire_at, \
-    t.created_at, t.expire_at as due, now() at time zone 'utc' as present from unnest($1::text[]) as w(name) cross join \
+    t.created_at, t.expire_at as due, coalesce($3, now() at time zone 'utc') as present from unnest($1::text[]) as w(name) cross join \
     lateral (select * from workflow_timeouts where workflow_name = w.name and state = 0 order by expire_at limit $2) t \
     order by t.expire_at limit $2";
 
 const RETRIES: &str = "select t.run_id, t.version, t.process, t.attempt, t.due_at, t.last_error, t.event, t.due_at as due, \
-    now() at time zone 'utc' as present from unnest($1::text[]) as w(name) cross join lateral (select * from \
+    coalesce($3, now() at time zone 'utc') as present from unnest($1::text[]) as w(name) cross join lateral (select * from \
     workflow_retries where workflow_name = w.name and due_at is not null order by due_at limit $2) t order by t.due_at \
     limit $2";
 
+/// What is due at present: `None` is the server's.
 pub(super) async fn due(
     connection: &mut PgConnection,
     workflows: &[WorkflowName],
     count: usize,
+    present: Option<NaiveDateTime>,
 ) -> Result<DueWork, sqlx::Error> {
     let mut work = DueWork::default();
-    let (rows, next_timer) = page(connection, TIMERS, workflows, count).await?;
+    let (rows, next_timer) = page(connection, TIMERS, workflows, count, present).await?;
     let timers: Vec<TimerRow> = rows.iter().filter_map(timer).collect();
     let runs: Vec<RunId> = timers.iter().map(|timer| timer.key.run_id).collect();
     let records = lookup(connection, &runs).await?;
     work.timers = timers.into_iter().zip(records).map(|(timer, record)| DueTimer { timer, record }).collect();
-    let (rows, next_retry) = page(connection, RETRIES, workflows, count).await?;
+    let (rows, next_retry) = page(connection, RETRIES, workflows, count, present).await?;
     for row in &rows {
         work.retries.extend(retry_row(row)?);
     }
@@ -47,9 +49,11 @@ async fn page(
     statement: &'static str,
     workflows: &[WorkflowName],
     count: usize,
+    present: Option<NaiveDateTime>,
 ) -> Result<(Vec<PgRow>, Option<Duration>), sqlx::Error> {
     let query = sqlx::query(statement).bind(array(workflows, WorkflowName::as_str));
-    let mut rows = query.bind(limit(count).saturating_add(1)).fetch_all(connection).await?;
+    let query = query.bind(limit(count).saturating_add(1)).bind(present);
+    let mut rows = query.fetch_all(connection).await?;
     let mut passed = 0;
     while passed < rows.len().min(count) && at(&rows[passed], "due")? <= at(&rows[passed], "present")? {
         passed += 1;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::postgres::PgConnectOptions;
-use workflow_core::adapter::{Backend, BackendError};
+use workflow_core::adapter::{Backend, BackendError, Clock};
 use workflow_core::memory::{InProcessScheduler, InProcessStreamer};
 
+use super::clock::StampClock;
 use super::connect::{Limits, Place};
 use super::schema;
 use super::store::{PostgresStore, Settings};
@@ -106,6 +107,7 @@ impl From<&Postgres> for Backend {
 pub struct PostgresOptions {
     limits: Limits,
     settings: Settings,
+    clock: StampClock,
     migrate: bool,
 }
 
@@ -126,7 +128,7 @@ impl PostgresOptions {
             idle_in_transaction: IDLE_IN_TRANSACTION,
         };
         let settings = Settings { object_bytes_max: OBJECT_BYTES_MAX, poll_every: POLL_EVERY };
-        Self { limits, settings, migrate: true }
+        Self { limits, settings, clock: StampClock::default(), migrate: true }
     }
 
     /// How many connections there are at most, beside the one that an engine holds; 10 by default, and 3 at least.
@@ -158,6 +160,13 @@ impl PostgresOptions {
     /// frozen in the middle of a transaction holds up no successor.
     pub fn idle_in_transaction_timeout(mut self, timeout: Duration) -> Self {
         self.limits.idle_in_transaction = timeout;
+        self
+    }
+
+    /// Takes the time from another clock than the server's, for tests: it alone then decides how instants are stamped
+    /// and what is due.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = StampClock::given(clock);
         self
     }
 
@@ -207,7 +216,7 @@ impl PostgresOptions {
         }
         // It has done its work; that it cannot be closed in order is nobody's loss.
         let _ = connection.close().await;
-        let store = PostgresStore::new(Database::new(Arc::new(place)), self.settings);
+        let store = PostgresStore::new(Database::new(Arc::new(place), self.clock), self.settings);
         let backend = Backend::new(store.clone(), InProcessStreamer::new(), InProcessScheduler::new());
         Ok(Postgres { store, backend })
     }

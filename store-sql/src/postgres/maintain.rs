@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::NaiveDateTime;
 use sqlx::{PgConnection, Row};
 use workflow_core::adapter::{Cursor, DriverlessSlice, EpochClaim};
 use workflow_core::{Epoch, RunId, RunState};
@@ -51,7 +52,7 @@ pub(super) async fn register(
 /// A slice of the live runs of a workflow by the index of live runs, and of each whether it is old and nothing drives it.
 fn slice() -> String {
     format!(
-        "select {RECORD}, r.updated_at < (now() at time zone 'utc') - $4 * interval '1 millisecond' and not exists (select \
+        "select {RECORD}, r.updated_at < coalesce($5, now() at time zone 'utc') - $4 * interval '1 millisecond' and not exists (select \
          1 from workflow_outbox o where o.run_id = r.run_id) and not exists (select 1 from workflow_retries y where \
          y.run_id = r.run_id and y.version = r.version) and not exists (select 1 from workflow_dead_letters l where \
          l.run_id = r.run_id and l.version = r.version) from (select * from workflow_records where workflow_name = $1 and \
@@ -60,19 +61,21 @@ fn slice() -> String {
     )
 }
 
-/// One slice of the live runs of a workflow; those that nothing drives.
+/// One slice of the live runs of a workflow; those that nothing drives at present: `None` is the server's.
 pub(super) async fn driverless(
     connection: &mut PgConnection,
     workflow: &str,
     untouched_for: Duration,
     after: Option<Cursor>,
     count: usize,
+    present: Option<NaiveDateTime>,
 ) -> Result<DriverlessSlice, sqlx::Error> {
     let rows = sqlx::query(sqlx::AssertSqlSafe(slice()))
         .bind(workflow)
         .bind(after.map(|cursor| cursor.run_id.to_string()))
         .bind(limit(count))
         .bind(untouched_for.as_millis() as f64)
+        .bind(present)
         .fetch_all(connection)
         .await?;
     let next = match rows.last().filter(|_| rows.len() == count) {

@@ -2,10 +2,12 @@
 //!
 //! Rows of many changes share a statement: they travel as arrays, one a column, and are unnested by the server. A
 //! transaction runs in a task of its own that is never aborted, so that a caller that stops waiting leaves no half of it
-//! and no connection in doubt. All instants are the server's.
+//! and no connection in doubt. All instants are the server's, unless a test has given
+//! another clock.
 
 mod attach;
 mod attached;
+mod clock;
 mod commit;
 mod connect;
 mod create;

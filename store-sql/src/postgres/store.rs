@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use workflow_core::adapter::{
     BackendError, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork, EpochClaim,
     ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow, SlotKey,
-    Store, StoreLimits, SystemClock, Waking,
+    Store, StoreLimits, Waking,
 };
 use workflow_core::{
     Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode, Timestamp,
@@ -98,7 +98,7 @@ impl Store for PostgresStore {
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(SystemClock::new())
+        self.0.database.clock().as_clock()
     }
 
     fn waking(&self) -> Waking {
@@ -164,7 +164,13 @@ impl Store for PostgresStore {
     }
 
     async fn due(&self, workflows: &[WorkflowName], limit: usize) -> Result<DueWork, BackendError> {
-        read!(self, "read what is due", |connection| due::due(connection, workflows, limit))
+        let clock = self.0.database.clock();
+        read!(self, "read what is due", |connection| due::due(
+            connection,
+            workflows,
+            limit,
+            clock.parameter()
+        ))
     }
 
     async fn retry(&self, key: &RetryKey) -> Result<Option<RetryRow>, BackendError> {
@@ -204,13 +210,14 @@ impl Store for PostgresStore {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<DriverlessSlice, BackendError> {
-        let name = workflow_name.as_str();
+        let (name, clock) = (workflow_name.as_str(), self.0.database.clock());
         read!(self, "look for runs that nothing drives", |connection| maintain::driverless(
             connection,
             name,
             untouched_for,
             after,
-            limit
+            limit,
+            clock.parameter()
         ))
     }
 

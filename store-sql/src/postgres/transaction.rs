@@ -8,6 +8,7 @@ use sqlx::{Connection, PgConnection, PgPool, Row};
 use workflow_core::Timestamp;
 use workflow_core::adapter::{BackendError, BoxFuture, Clock, ErrorKind, SystemClock};
 
+use super::clock::StampClock;
 use super::connect::Place;
 use super::error::{Class, class, code};
 
@@ -30,11 +31,12 @@ const BEGIN: &str =
 /// A commit must not be cut short: with a synchronous standby it would stay, and be reported as failed.
 const COMMIT: &str = "set local statement_timeout = 0; commit";
 
-/// A database: its pool and its place. Clones share both.
+/// A database: its pool, its place and its clock. Clones share them.
 #[derive(Clone)]
 pub(super) struct Database {
     pool: PgPool,
     place: Arc<Place>,
+    clock: StampClock,
 }
 
 /// A transaction that has begun.
@@ -50,7 +52,7 @@ impl Tx {
         &mut self.connection
     }
 
-    /// When it began, by the server's clock, in whole milliseconds.
+    /// When it began, in whole milliseconds.
     pub(super) fn now(&self) -> Timestamp {
         self.now
     }
@@ -81,12 +83,16 @@ enum Fate {
 }
 
 impl Database {
-    pub(super) fn new(place: Arc<Place>) -> Self {
-        Self { pool: place.pool(), place }
+    pub(super) fn new(place: Arc<Place>, clock: StampClock) -> Self {
+        Self { pool: place.pool(), place, clock }
     }
 
     pub(super) fn place(&self) -> &Arc<Place> {
         &self.place
+    }
+
+    pub(super) fn clock(&self) -> &StampClock {
+        &self.clock
     }
 
     pub(super) fn pool(&self) -> &PgPool {
@@ -129,6 +135,7 @@ impl Database {
     where
         W: for<'c> Fn(&'c mut Tx) -> BoxFuture<'c, Result<V, sqlx::Error>>,
     {
+        let _hold = self.clock.hold();
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -181,7 +188,10 @@ impl Database {
         }
         .await;
         match begun {
-            Ok((xid, now)) => Ok(Tx { connection, xid, now: Timestamp::from_millis(now), ended: false }),
+            Ok((xid, now)) => {
+                let now = self.clock.now(Timestamp::from_millis(now));
+                Ok(Tx { connection, xid, now, ended: false })
+            }
             Err(error) => {
                 connection.close_on_drop();
                 Err(error)
