@@ -5,7 +5,7 @@ pub mod config;
 pub mod mysql;
 #[cfg(feature = "postgres")]
 pub mod postgres;
-#[cfg(any(feature = "mysql", feature = "sqlite"))]
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod record_row;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod rounds;
