@@ -138,7 +138,12 @@ impl<'a, T: Object, S: Status> Wait<'a, T, S> {
         let mut record = core.lookup(self.run_id).await?;
         let mut gap = true;
         loop {
-            if record.status == wanted.code() || (gap && self.has_entered(wanted).await?) {
+            if record.status == wanted.code() {
+                return Ok(Awaited::Reached(self.client.stored(record)?));
+            }
+            if gap && self.has_entered(wanted).await? {
+                // The history may be younger than the record, which is then read once more.
+                record = core.lookup(self.run_id).await?;
                 return Ok(Awaited::Reached(self.client.stored(record)?));
             }
             if record.run_state.is_finished() && record.run_state != RunState::Unknown {
