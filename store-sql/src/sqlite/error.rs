@@ -46,6 +46,11 @@ fn code_of(error: &sqlx::Error) -> Option<i32> {
     Some(extended & 0xff)
 }
 
+/// Whether somebody else has the file for a moment.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(code_of(error), Some(code::BUSY | code::LOCKED))
+}
+
 /// Whether the connection, not the statement, is at fault.
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     matches!(

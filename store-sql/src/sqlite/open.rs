@@ -8,10 +8,15 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, SqliteConnection};
 use workflow_core::adapter::{BackendError, ErrorKind};
 
-use super::error::wrap;
+use super::error::{is_busy, wrap};
 
 /// How long a statement waits for another process's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a fresh file is tried, and how long between: turning its log on wants the file alone for a moment, and does
+/// not wait for it as statements do.
+const OPEN_TRIES: u32 = 200;
+const OPEN_WAIT: Duration = Duration::from_millis(50);
 
 /// How many statements a connection keeps prepared: each kind in each of its sizes.
 const STATEMENTS_MAX: usize = 400;
@@ -109,6 +114,12 @@ impl Place {
             .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
             .pragma("journal_size_limit", LOG_BYTES_MAX.to_string())
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string());
+        for _ in 0..OPEN_TRIES {
+            match SqliteConnection::connect_with(&options).await {
+                Err(error) if is_busy(&error) => tokio::time::sleep(OPEN_WAIT).await,
+                opened => return opened.map_err(|error| self.wrap("open", error)),
+            }
+        }
         SqliteConnection::connect_with(&options).await.map_err(|error| self.wrap("open", error))
     }
 
