@@ -42,11 +42,21 @@
 pub use workflow_core::*;
 pub use workflow_derive::Status;
 
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub use store_sql::config;
+#[cfg(feature = "mysql")]
+pub use store_sql::mysql;
+#[cfg(feature = "postgres")]
+pub use store_sql::postgres;
 #[cfg(feature = "sqlite")]
 pub use store_sql::sqlite;
 
 /// What most programs need, by one `use` line.
 pub mod prelude {
+    #[cfg(feature = "mysql")]
+    pub use store_sql::MySql;
+    #[cfg(feature = "postgres")]
+    pub use store_sql::Postgres;
     #[cfg(feature = "sqlite")]
     pub use store_sql::Sqlite;
     pub use workflow_core::adapter::{ConnectorEvent, ListQuery, Page};

@@ -1,6 +1,7 @@
-//! Project tasks: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask bench`.
+//! Project tasks: `cargo xtask test`, `tidy`, `bench` and `services`.
 
 mod bench;
+mod services;
 mod test;
 mod tidy;
 
@@ -21,6 +22,11 @@ struct Args {
 enum Task {
     /// Run everything that must pass: format, tidy, lints, all tests, documentation
     Test,
+    /// Start and end the database servers that tests need
+    Services {
+        #[command(subcommand)]
+        verb: services::Verb,
+    },
     /// Check the dependency arrows and the style budgets
     Tidy,
     /// Run a benchmark; `cargo xtask bench embedded --help` says more
@@ -34,6 +40,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Test => test::run(&root()),
+        Task::Services { verb } => services::run(&root(), verb),
         Task::Tidy => tidy::run(&root()),
         Task::Bench { args } => bench::run(&root(), &args),
     };

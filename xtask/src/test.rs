@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 
+use crate::services::Session;
 use crate::tidy;
 
 /// What the tests of all packages came to.
@@ -31,8 +32,11 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
     stage("tidy", tidy::run(root)?);
     let lints = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     stage("lints", cargo(root, "lints", &lints)?);
-    let (passed, counts) = tests(root)?;
+    let services = services(root);
+    stage("services", services.is_some());
+    let (passed, counts) = tests(root, services.as_ref())?;
     stage("tests", passed);
+    drop(services);
     stage(
         "documentation",
         cargo(root, "documentation", &["doc", "--workspace", "--no-deps", "--all-features"])?,
@@ -57,11 +61,20 @@ fn command(root: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// Starts the servers that tests need; without them their tests fail, and all others still run.
+fn services(root: &Path) -> Option<Session> {
+    println!("== services");
+    let begun = Session::begin(root);
+    begun.map_err(|error| println!("error: {error:#}")).ok()
+}
+
 /// Runs the tests of all packages, shows what they print, and counts.
-fn tests(root: &Path) -> anyhow::Result<(bool, Counts)> {
+fn tests(root: &Path, services: Option<&Session>) -> anyhow::Result<(bool, Counts)> {
     let args = ["test", "--workspace", "--all-features", "--no-fail-fast"];
     println!("== tests: cargo {}", args.join(" "));
-    let mut child = command(root, &args).stdout(Stdio::piped()).spawn().context("cannot run cargo test")?;
+    let mut tests = command(root, &args);
+    tests.envs(services.iter().flat_map(|session| session.variables.iter().cloned()));
+    let mut child = tests.stdout(Stdio::piped()).spawn().context("cannot run cargo test")?;
     let mut counts = Counts::default();
     if let Some(output) = child.stdout.take() {
         let mut shown = std::io::stdout().lock();

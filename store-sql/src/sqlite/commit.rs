@@ -13,7 +13,7 @@ use super::bulk::{Bound, Bulk};
 use super::damaged;
 use super::decide::{Decided, against, decide, versions};
 use super::effects::Effects;
-use super::rounds::{Placed, next_round};
+use crate::rounds::next_round;
 
 const INSERT: Bulk = Bulk {
     before: "insert into workflow_records (run_id, workflow_name, foreign_id, run_state, status, object, created_at, \
@@ -68,7 +68,7 @@ pub(super) async fn commit(
     now: Timestamp,
 ) -> Result<Vec<Outcome>, sqlx::Error> {
     let mut outcomes: Vec<Option<Outcome>> = vec![None; changes.len()];
-    let mut waiting: Vec<Placed> = changes.into_iter().enumerate().collect();
+    let mut waiting: Vec<(usize, Change)> = changes.into_iter().enumerate().collect();
     while !waiting.is_empty() {
         let (round, later) = next_round(waiting);
         let (places, round): (Vec<usize>, Vec<Change>) = round.into_iter().unzip();

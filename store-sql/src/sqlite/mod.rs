@@ -18,7 +18,6 @@ mod lock;
 mod maintain;
 mod open;
 mod read;
-mod rounds;
 mod schema;
 mod store;
 mod writer;

@@ -78,6 +78,7 @@ impl<S: Store> Store for FaultyStore<S> {
         let _hold = self.inner.clock().hold();
         // A process that has crashed has given its right back already, and somebody else may have it.
         if !self.faults.has_crashed() {
+            let _hold = self.inner.clock().hold();
             self.inner.stop_engine().await;
         }
     }

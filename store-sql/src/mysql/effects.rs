@@ -1,0 +1,272 @@
+//! What is stored beside records: timers, retries, dead letters, slots, callbacks.
+
+use std::collections::HashMap;
+
+use sqlx::MySqlConnection;
+use workflow_core::adapter::{DeadLetter, Effect, NewTimer, RetryKey, RetryUpdate, SlotKey, TimerKey};
+use workflow_core::{RunId, StatusCode, Timestamp, Version, encode_outbox};
+
+use super::bulk::{Bound, Bulk};
+use super::decide::Decided;
+use super::keys::bind_slot;
+use super::rows::{as_i64, datetime, run_id, value};
+
+const DELETE_RETRIES: Bulk =
+    Bulk::any_of("delete r from workflow_retries r force index (primary) where r.run_id in (", ")");
+
+const DELETE_RETRY: Bulk = Bulk::any_where(
+    "delete r from workflow_retries r force index (primary) where ",
+    "(r.run_id = ? and r.version = ? and r.process = ?)",
+    "",
+);
+
+const PUT_RETRY: Bulk = Bulk::insert(
+    "insert into workflow_retries (run_id, version, process, workflow_name, attempt, due_at, last_error, event) values ",
+    "(?,?,?,?,?,?,?,?)",
+    " on duplicate key update attempt = values(attempt), due_at = values(due_at), last_error = values(last_error), event \
+     = values(event)",
+);
+
+const COMPLETE_TIMERS: Bulk = Bulk::any_where(
+    "update workflow_timeouts force index (primary) set state = 2 where state in (0, 1) and (",
+    "(run_id = ? and entered = ? and name = ?)",
+    ")",
+);
+
+const HOLD_TIMERS: Bulk = Bulk::any_where(
+    "update workflow_timeouts force index (primary) set state = 1 where state in (0, 1) and (",
+    "(run_id = ? and entered = ? and name = ?)",
+    ")",
+);
+
+const CANCEL_ALL_TIMERS: Bulk = Bulk::any_of(
+    "update workflow_timeouts force index (primary) set state = 3 where state in (0, 1) and run_id in (",
+    ")",
+);
+
+const CANCEL_TIMERS: Bulk = Bulk::any_where(
+    "update workflow_timeouts force index (primary) set state = 3 where state in (0, 1) and (",
+    "(run_id = ? and entered = ?)",
+    ")",
+);
+
+const RELEASE_TIMERS: Bulk = Bulk::any_of(
+    "update workflow_timeouts force index (primary) set state = 0 where state = 1 and run_id in (",
+    ")",
+);
+
+const PUT_TIMER: Bulk = Bulk::insert(
+    "insert into workflow_timeouts (run_id, entered, name, status, expire_at, created_at, workflow_name, foreign_id) \
+     values ",
+    "(?,?,?,?,?,?,?,?)",
+    " on duplicate key update run_id = workflow_timeouts.run_id",
+);
+
+const NAMES: Bulk =
+    Bulk::any_of("select run_id, workflow_name, foreign_id from workflow_records where run_id in (", ")");
+
+const PUT_DEAD_LETTER: Bulk = Bulk::insert(
+    "insert into workflow_dead_letters (id, workflow_name, run_id, version, process, reason, data, created_at) values ",
+    "(?,?,?,?,?,?,?,?)",
+    " on duplicate key update id = workflow_dead_letters.id",
+);
+
+const DELETE_OUTBOX: Bulk =
+    Bulk::any_of("delete o from workflow_outbox o force index (primary) where o.id in (", ")");
+
+const FORGET_SLOTS: Bulk = Bulk::any_where(
+    "delete s from workflow_slots s force index (primary) where ",
+    "(s.workflow_name = ? and s.foreign_id = ? and s.spec = ? and s.slot <= ?)",
+    "",
+);
+
+const APPLY_CALLBACK: Bulk = Bulk::any_where(
+    "update workflow_inbox force index (primary) set applied = 1, payload = '' where ",
+    "(run_id = ? and status = ? and `key` = ?)",
+    "",
+);
+
+const SCRUB: [Bulk; 3] = [
+    Bulk::any_of(
+        "update workflow_history h force index (primary) join workflow_records r on r.run_id = h.run_id set h.object = \
+         r.object where h.object is not null and h.run_id in (",
+        ")",
+    ),
+    Bulk::any_of("delete i from workflow_inbox i force index (primary) where i.run_id in (", ")"),
+    Bulk::any_of(
+        "delete d from workflow_dead_letters d force index (workflow_dead_letters_by_run) where d.run_id in (",
+        ")",
+    ),
+];
+
+/// A timer with the names of its run, where the change brought them.
+type Timer<'a> = (&'a NewTimer, Option<(String, String)>);
+
+/// The effects of many changes, by kind. Kinds are written in the order in which the changes of one run need them. Slots
+/// and callbacks have been taken already.
+#[derive(Default)]
+pub(super) struct Effects<'a> {
+    delete_retries: Vec<RunId>,
+    complete_timers: Vec<&'a TimerKey>,
+    hold_timers: Vec<&'a TimerKey>,
+    cancel_all_timers: Vec<RunId>,
+    cancel_timers: Vec<(RunId, Version)>,
+    release_timers: Vec<RunId>,
+    put_timers: Vec<Timer<'a>>,
+    delete_retry: Vec<&'a RetryKey>,
+    put_retries: Vec<&'a RetryUpdate>,
+    dead_letters: Vec<&'a DeadLetter>,
+    delete_outbox: Vec<&'a str>,
+    forget_slots: Vec<&'a SlotKey>,
+    apply_callbacks: Vec<(RunId, StatusCode, &'a str)>,
+    scrub: Vec<RunId>,
+}
+
+impl<'a> Effects<'a> {
+    pub(super) fn of<'d>(changes: impl Iterator<Item = &'d Decided<'a>>) -> Self
+    where
+        'a: 'd,
+    {
+        let mut effects = Self::default();
+        for each in changes {
+            for effect in &each.change.effects {
+                effects.add(each, effect);
+            }
+        }
+        effects
+    }
+
+    fn add(&mut self, each: &Decided<'a>, effect: &'a Effect) {
+        let run_id = each.change.run_id;
+        match effect {
+            Effect::PutTimer(timer) => {
+                let names = each.record.as_ref().filter(|record| record.run_id == timer.key.run_id);
+                let names =
+                    names.map(|record| (record.workflow_name.to_string(), record.foreign_id.to_string()));
+                self.put_timers.push((timer, names));
+            }
+            Effect::CompleteTimer(key) => self.complete_timers.push(key),
+            Effect::HoldTimer(key) => self.hold_timers.push(key),
+            Effect::CancelTimers(None) => self.cancel_all_timers.push(run_id),
+            Effect::CancelTimers(Some(entered)) => self.cancel_timers.push((run_id, *entered)),
+            Effect::ReleaseTimers => self.release_timers.push(run_id),
+            Effect::PutRetry(update) => self.put_retries.push(update),
+            Effect::DeleteRetry(key) => self.delete_retry.push(key),
+            Effect::DeleteRetries => self.delete_retries.push(run_id),
+            Effect::PutDeadLetter(letter) => self.dead_letters.push(letter),
+            Effect::DeleteOutbox(id) => self.delete_outbox.push(id),
+            Effect::ForgetSlots(key) => self.forget_slots.push(key),
+            Effect::ApplyCallback { status, key } => self.apply_callbacks.push((run_id, *status, key)),
+            Effect::Scrub => self.scrub.push(run_id),
+            // Keys were taken before, and work that is attached has a transaction of its own.
+            Effect::TakeSlot(_) | Effect::PutCallback(_) | Effect::Attached(_) => {}
+        }
+    }
+
+    pub(super) async fn write(
+        &self,
+        connection: &mut MySqlConnection,
+        now: Timestamp,
+    ) -> Result<(), sqlx::Error> {
+        DELETE_RETRIES.run(connection, &self.delete_retries, bind_run).await?;
+        self.write_timers(connection, now).await?;
+        DELETE_RETRY.run(connection, &self.delete_retry, |q, key| bind_retry_key(q, key)).await?;
+        PUT_RETRY.run(connection, &self.put_retries, |q, update| bind_retry(q, update, now)).await?;
+        let bytes = |letter: &&DeadLetter| letter.data.len();
+        PUT_DEAD_LETTER
+            .run_weighed(connection, &self.dead_letters, bytes, |q, letter| bind_dead_letter(q, letter, now))
+            .await?;
+        DELETE_OUTBOX.run(connection, &self.delete_outbox, |q, id| q.bind(*id)).await?;
+        FORGET_SLOTS.run(connection, &self.forget_slots, |q, key| bind_slot(q, key)).await?;
+        let apply = &self.apply_callbacks;
+        APPLY_CALLBACK
+            .run(connection, apply, |q, (run_id, status, key)| {
+                q.bind(run_id.to_string()).bind(status.get()).bind(*key)
+            })
+            .await?;
+        for statement in &SCRUB {
+            statement.run(connection, &self.scrub, bind_run).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_timers(
+        &self,
+        connection: &mut MySqlConnection,
+        now: Timestamp,
+    ) -> Result<(), sqlx::Error> {
+        COMPLETE_TIMERS.run(connection, &self.complete_timers, |q, key| bind_timer_key(q, key)).await?;
+        HOLD_TIMERS.run(connection, &self.hold_timers, |q, key| bind_timer_key(q, key)).await?;
+        CANCEL_ALL_TIMERS.run(connection, &self.cancel_all_timers, bind_run).await?;
+        CANCEL_TIMERS
+            .run(connection, &self.cancel_timers, |q, (run_id, entered)| {
+                q.bind(run_id.to_string()).bind(as_i64(entered.get()))
+            })
+            .await?;
+        RELEASE_TIMERS.run(connection, &self.release_timers, bind_run).await?;
+        self.write_new_timers(connection, now).await
+    }
+
+    /// A timer names workflow and foreign id of its run; one whose run is gone is not written.
+    async fn write_new_timers(
+        &self,
+        connection: &mut MySqlConnection,
+        now: Timestamp,
+    ) -> Result<(), sqlx::Error> {
+        let nameless = self.put_timers.iter().filter(|(_, names)| names.is_none());
+        let runs: Vec<RunId> = nameless.map(|(timer, _)| timer.key.run_id).collect();
+        let mut found: HashMap<RunId, (String, String)> = HashMap::with_capacity(runs.len());
+        for row in NAMES.fetch(connection, &runs, bind_run).await? {
+            found.insert(run_id(value(&row, 0)?)?, (value(&row, 1)?, value(&row, 2)?));
+        }
+        let timers: Vec<(&NewTimer, &(String, String))> = self
+            .put_timers
+            .iter()
+            .filter_map(|(timer, names)| Some((*timer, names.as_ref().or(found.get(&timer.key.run_id))?)))
+            .collect();
+        PUT_TIMER
+            .run(connection, &timers, |q, (timer, (workflow, foreign_id))| {
+                bind_timer_key(q, &timer.key)
+                    .bind(timer.status.get())
+                    .bind(datetime(timer.due.resolve(now)))
+                    .bind(datetime(now))
+                    .bind(workflow)
+                    .bind(foreign_id)
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+pub(super) fn bind_run<'q>(query: Bound<'q>, run_id: &RunId) -> Bound<'q> {
+    query.bind(run_id.to_string())
+}
+
+fn bind_timer_key<'q>(query: Bound<'q>, key: &'q TimerKey) -> Bound<'q> {
+    query.bind(key.run_id.to_string()).bind(as_i64(key.entered.get())).bind(key.name.as_str())
+}
+
+fn bind_retry_key<'q>(query: Bound<'q>, key: &'q RetryKey) -> Bound<'q> {
+    query.bind(key.run_id.to_string()).bind(as_i64(key.version.get())).bind(key.process.as_str())
+}
+
+fn bind_retry<'q>(query: Bound<'q>, update: &'q RetryUpdate, now: Timestamp) -> Bound<'q> {
+    bind_retry_key(query, &update.key)
+        .bind(update.event.workflow_name.as_str())
+        .bind(i64::from(update.attempt))
+        .bind(update.due.map(|due| datetime(due.resolve(now))))
+        .bind(&*update.last_error)
+        .bind(encode_outbox(&update.event))
+}
+
+fn bind_dead_letter<'q>(query: Bound<'q>, letter: &'q DeadLetter, now: Timestamp) -> Bound<'q> {
+    query
+        .bind(&*letter.id)
+        .bind(&*letter.workflow_name)
+        .bind(letter.run_id.map(|run_id| run_id.to_string()))
+        .bind(letter.version.map(|version| as_i64(version.get())))
+        .bind(&*letter.process)
+        .bind(&*letter.reason)
+        .bind(&letter.data[..])
+        .bind(datetime(now))
+}

@@ -1,0 +1,151 @@
+//! Roles, runs that nothing drives, and runs that are old.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sqlx::MySqlConnection;
+use sqlx::mysql::MySqlRow;
+use workflow_core::adapter::{Cursor, DriverlessSlice, EpochClaim};
+use workflow_core::{Epoch, Record, RunId, RunState, Timestamp};
+
+use super::bulk::Bulk;
+use super::effects::bind_run;
+use super::read::{RECORD, record};
+use super::rows::{as_i64, datetime, instant, limit, run_id, value};
+
+const UNSENT: Bulk = Bulk::any_of(
+    "select distinct run_id from workflow_outbox force index (workflow_outbox_by_run) where run_id in (",
+    ")",
+);
+
+const WAITING: Bulk = Bulk::any_where(
+    "select run_id from workflow_retries force index (primary) where ",
+    "(run_id = ? and version = ?)",
+    "",
+);
+
+const DEAD: Bulk = Bulk::any_where(
+    "select run_id from workflow_dead_letters force index (workflow_dead_letters_by_run) where ",
+    "(run_id = ? and version = ?)",
+    "",
+);
+
+/// What belongs to a run, and goes with it.
+const FORGET: [Bulk; 6] = [
+    Bulk::any_of("delete t from workflow_history t force index (primary) where t.run_id in (", ")"),
+    Bulk::any_of("delete t from workflow_timeouts t force index (primary) where t.run_id in (", ")"),
+    Bulk::any_of("delete t from workflow_retries t force index (primary) where t.run_id in (", ")"),
+    Bulk::any_of("delete t from workflow_inbox t force index (primary) where t.run_id in (", ")"),
+    Bulk::any_of(
+        "delete t from workflow_dead_letters t force index (workflow_dead_letters_by_run) where t.run_id in (",
+        ")",
+    ),
+    Bulk::any_of("delete t from workflow_records t force index (primary) where t.run_id in (", ")"),
+];
+
+/// Raises a role's epoch; its row stays locked until the transaction ends, and every commit under the role with it.
+pub(super) async fn register(
+    connection: &mut MySqlConnection,
+    role: &str,
+    claim: EpochClaim,
+) -> Result<Option<Epoch>, sqlx::Error> {
+    // The row is there and locked afterwards, whoever else asks.
+    sqlx::query("insert into workflow_roles (role, epoch) values (?, 0) on duplicate key update role = workflow_roles.role")
+        .bind(role)
+        .execute(&mut *connection)
+        .await?;
+    let current = sqlx::query_scalar::<_, i64>("select epoch from workflow_roles where role = ? for update")
+        .bind(role)
+        .fetch_one(&mut *connection)
+        .await?
+        .unsigned_abs();
+    let epoch = match claim {
+        EpochClaim::Next => current + 1,
+        EpochClaim::At(epoch) if epoch.get() <= current => return Ok(None),
+        EpochClaim::At(epoch) => epoch.get(),
+    };
+    sqlx::query("update workflow_roles set epoch = ? where role = ?")
+        .bind(as_i64(epoch))
+        .bind(role)
+        .execute(connection)
+        .await?;
+    Ok(Some(Epoch::new(epoch)))
+}
+
+/// The live runs of a workflow by their foreign ids, after that of a run.
+const LIVE_AFTER: &str = "from workflow_records force index (workflow_records_live) where workflow_name = ? and live = 1 and \
+                          foreign_id > coalesce((select foreign_id from workflow_records where run_id = ?), '') order by \
+                          foreign_id limit ?";
+
+/// One slice of the live runs of a workflow, by their index; those that nothing drives.
+pub(super) async fn driverless(
+    connection: &mut MySqlConnection,
+    workflow: &str,
+    before: Timestamp,
+    after: Option<Cursor>,
+    count: usize,
+) -> Result<DriverlessSlice, sqlx::Error> {
+    let text = format!("select {RECORD} {LIVE_AFTER}");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(text))
+        .bind(workflow)
+        .bind(after.map(|cursor| cursor.run_id.to_string()))
+        .bind(limit(count))
+        .fetch_all(&mut *connection)
+        .await?;
+    let next = match rows.last().filter(|_| rows.len() == count) {
+        Some(row) => Some(Cursor { created_at: instant(row, 6)?, run_id: run_id(value(row, 0)?)? }),
+        None => None,
+    };
+    let old = rows.iter().filter_map(|row| record(row).ok()).filter(|record| record.updated_at < before);
+    let old: Vec<Record> = old.collect();
+    let driven = driven(connection, &old).await?;
+    let records = old.into_iter().filter(|record| !driven.contains(&record.run_id)).map(Arc::new).collect();
+    Ok(DriverlessSlice { records, next })
+}
+
+async fn driven(connection: &mut MySqlConnection, records: &[Record]) -> Result<HashSet<RunId>, sqlx::Error> {
+    let unsent = UNSENT.fetch(connection, records, |q, record| q.bind(record.run_id.to_string())).await?;
+    let mut driven = run_ids(&unsent)?;
+    for statement in [&WAITING, &DEAD] {
+        let rows = statement
+            .fetch(connection, records, |q, record| {
+                q.bind(record.run_id.to_string()).bind(as_i64(record.version.get()))
+            })
+            .await?;
+        driven.extend(run_ids(&rows)?);
+    }
+    Ok(driven)
+}
+
+/// Deletes old runs that have ended; those that somebody holds are left to the next time.
+pub(super) async fn purge(
+    connection: &mut MySqlConnection,
+    workflow: &str,
+    before: Timestamp,
+    count: usize,
+) -> Result<u64, sqlx::Error> {
+    let ended = [RunState::Cancelled, RunState::Completed, RunState::DataDeleted].map(RunState::code);
+    let text = format!(
+        "select run_id from workflow_records force index (workflow_records_by_age) where workflow_name = ? and created_at < ? and \
+         updated_at < ? and run_state in ({}, {}, {}) and not exists (select 1 from workflow_outbox o where o.run_id = \
+         workflow_records.run_id) order by created_at limit ? for update skip locked",
+        ended[0], ended[1], ended[2]
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(text))
+        .bind(workflow)
+        .bind(datetime(before))
+        .bind(datetime(before))
+        .bind(limit(count))
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut runs: Vec<RunId> = run_ids(&rows)?.into_iter().collect();
+    runs.sort_unstable();
+    for statement in &FORGET {
+        statement.run(connection, &runs, bind_run).await?;
+    }
+    Ok(runs.len() as u64)
+}
+
+fn run_ids(rows: &[MySqlRow]) -> Result<HashSet<RunId>, sqlx::Error> {
+    rows.iter().map(|row| run_id(value(row, 0)?)).collect()
+}

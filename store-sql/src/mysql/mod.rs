@@ -1,0 +1,34 @@
+//! MariaDB and MySQL: many programs, one database.
+//!
+//! A commit is one transaction: it locks the rows of the roles it works under, then those of its runs, sorted and
+//! passing over what somebody else holds; judges every change by what it has locked; and writes many rows a statement.
+//! No transaction is ever left half-way by a caller that stops waiting: each runs in a task of its own, and the server
+//! ends those of a process that has died or frozen.
+
+mod attach;
+mod bulk;
+mod clock;
+mod commit;
+mod create;
+mod decide;
+mod due;
+mod effects;
+mod error;
+mod handle;
+mod keys;
+mod list;
+mod maintain;
+mod options;
+mod read;
+mod right;
+mod rows;
+mod schema;
+mod server;
+mod session;
+mod store;
+mod transaction;
+
+pub use attach::attach;
+pub use handle::MySql;
+pub use options::MySqlOptions;
+pub use store::MySqlStore;

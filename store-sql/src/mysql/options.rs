@@ -1,0 +1,168 @@
+//! How a database is connected to.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use workflow_core::adapter::{BackendError, Clock, ErrorKind};
+
+use super::clock::StampClock;
+use super::handle::MySql;
+use super::server::{Connecting, open};
+use super::store::{MySqlStore, Settings};
+use crate::config::{Dsn, PoolOptions};
+
+/// The largest object that is taken if nothing else is said, in bytes.
+const OBJECT_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a change of another process may stay unseen if nothing else is said.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a transaction may lie idle if nothing else is said: well below the time after which a role changes hands.
+const IDLE_TRANSACTION: Duration = Duration::from_secs(5);
+
+/// Settings other than the defaults.
+///
+/// ```
+/// use std::time::Duration;
+/// use store_sql::MySql;
+/// use store_sql::config::PoolOptions;
+/// let options = MySql::options()
+///     .pool(PoolOptions::new().max_open(50).statement_timeout(Duration::from_secs(10)))
+///     .poll_every(Duration::from_millis(200));
+/// # let _ = options;
+/// ```
+#[derive(Clone)]
+pub struct MySqlOptions {
+    pool: PoolOptions,
+    clock: Option<Arc<dyn Clock>>,
+    idle_transaction: Duration,
+    poll_every: Duration,
+    object_bytes_max: Option<usize>,
+    single_writer: bool,
+    migrate: bool,
+}
+
+impl Default for MySqlOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MySqlOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            pool: PoolOptions::new(),
+            clock: None,
+            idle_transaction: IDLE_TRANSACTION,
+            poll_every: POLL_EVERY,
+            object_bytes_max: None,
+            single_writer: false,
+            migrate: true,
+        }
+    }
+
+    /// How many connections there are, and how long they and their statements may take.
+    pub fn pool(mut self, pool: PoolOptions) -> Self {
+        self.pool = pool;
+        self
+    }
+
+    /// Takes the time from another clock than the server's, for tests: it alone then decides how instants are stamped
+    /// and what is due.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// After how long the server ends a transaction that lies idle, 5 s by default. A process that froze in the middle
+    /// of one holds its role until then. MySQL has no such limit.
+    pub fn idle_transaction_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_transaction = timeout;
+        self
+    }
+
+    /// How long a change of another process may stay unseen; 1 s by default.
+    pub fn poll_every(mut self, ceiling: Duration) -> Self {
+        self.poll_every = ceiling;
+        self
+    }
+
+    /// The largest object that is taken, in bytes of JSON: 1 MiB by default, at most half of the server's
+    /// `max_allowed_packet`.
+    pub fn object_bytes_max(mut self, bytes: usize) -> Self {
+        self.object_bytes_max = Some(bytes);
+        self
+    }
+
+    /// Accepts a node of a Galera cluster: all programs write to this one node.
+    pub fn single_writer(mut self) -> Self {
+        self.single_writer = true;
+        self
+    }
+
+    /// Refuses a database without its tables, instead of making them: for users that may not.
+    pub fn without_migrating(mut self) -> Self {
+        self.migrate = false;
+        self
+    }
+
+    /// Connects to a database, and makes its tables if they are not there.
+    ///
+    /// # Errors
+    /// As [`MySql::connect`].
+    pub async fn connect(self, url: &str) -> Result<MySql, BackendError> {
+        let wrong =
+            |error| BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error);
+        let dsn: Dsn = url.parse().map_err(wrong)?;
+        self.pool.check().map_err(wrong)?;
+        let Dsn::MySql(dsn) = dsn else {
+            let context = format!("connect to {dsn}: this is the store for MariaDB and MySQL");
+            return Err(BackendError::new(ErrorKind::Permanent, context));
+        };
+        let connecting = Connecting {
+            dsn: &dsn,
+            pool: self.pool,
+            idle_transaction: self.idle_transaction,
+            clock: StampClock::new(self.clock.clone()),
+        };
+        let (server, facts) = open(&connecting, self.single_writer, self.migrate).await?;
+        let object_bytes_max = self.object_limit(facts.packet_bytes_max, server.name())?;
+        let settings = Settings { object_bytes_max, poll_every: self.poll_every };
+        // The first one tells at once whether the sessions can be set up, and hears the server's time.
+        server
+            .read("set a session up", {
+                let clock = server.clock.clone();
+                move |connection| {
+                    let clock = clock.clone();
+                    Box::pin(async move { clock.now(connection).await })
+                }
+            })
+            .await?;
+        Ok(MySql::new(MySqlStore::new(server, settings)))
+    }
+
+    /// A value must travel in a packet, with what stands around it.
+    fn object_limit(&self, packet_bytes_max: usize, name: &str) -> Result<usize, BackendError> {
+        let most = packet_bytes_max / 2;
+        match self.object_bytes_max {
+            None => Ok(OBJECT_BYTES_MAX.min(most)),
+            Some(bytes) if bytes <= most => Ok(bytes),
+            Some(bytes) => {
+                let context = format!(
+                    "connect to {name}: objects of {bytes} bytes need a max_allowed_packet of {} on the server, which has \
+                     {packet_bytes_max}",
+                    bytes.saturating_mul(2)
+                );
+                Err(BackendError::new(ErrorKind::Permanent, context))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for MySqlOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MySqlOptions").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,137 @@
+//! The connections to one database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::{ConnectOptions, Connection, MySqlConnection, MySqlPool};
+use workflow_core::adapter::{BackendError, ErrorKind};
+
+use super::clock::StampClock;
+use super::error::wrap;
+use super::session::{Facts, Family, Limits, set_up};
+use crate::config::{MySqlDsn, PoolOptions};
+
+/// How many statements a connection keeps prepared: each kind in each of its sizes.
+const STATEMENTS_MAX: usize = 512;
+
+/// After how long an idle connection is tried before it is used.
+const IDLE_TRIED_AFTER: Duration = Duration::from_secs(5);
+
+/// A database, and how sessions with it are made.
+pub(super) struct Server {
+    pub(super) pool: MySqlPool,
+    pub(super) clock: StampClock,
+    options: MySqlConnectOptions,
+    connect_timeout: Duration,
+    name: String,
+}
+
+/// What a connection is made with.
+pub(super) struct Connecting<'a> {
+    pub(super) dsn: &'a MySqlDsn,
+    pub(super) pool: PoolOptions,
+    pub(super) idle_transaction: Duration,
+    pub(super) clock: StampClock,
+}
+
+impl Connecting<'_> {
+    fn options(&self) -> MySqlConnectOptions {
+        let statements = self.dsn.statement_cache.unwrap_or(STATEMENTS_MAX);
+        self.dsn.connect_options().statement_cache_capacity(statements)
+    }
+
+    fn connect_timeout(&self) -> Duration {
+        self.pool.acquire_timeout_or(self.dsn.connect_timeout)
+    }
+
+    /// The first connection: no session's limits are on it, so that migrations can take their time.
+    pub(super) async fn first(&self) -> Result<MySqlConnection, BackendError> {
+        connect(&self.options(), self.connect_timeout(), &self.dsn.to_string()).await
+    }
+
+    /// The connections of a store.
+    pub(super) fn server(&self, family: Family) -> Server {
+        let limits = Limits {
+            statement: self.pool.statement_timeout_or(self.dsn.statement_timeout),
+            idle_transaction: self.idle_transaction,
+            write: self.dsn.write_timeout,
+        };
+        let pool = MySqlPoolOptions::new()
+            .max_connections(self.pool.max_open)
+            .min_connections(self.pool.min_idle)
+            .max_lifetime(self.pool.max_lifetime)
+            .idle_timeout(self.pool.idle_time)
+            .acquire_timeout(self.connect_timeout())
+            .test_before_acquire(false)
+            .after_connect(move |connection, _| Box::pin(set_up(connection, family, limits)))
+            .before_acquire(|connection, state| {
+                Box::pin(
+                    async move { Ok(state.idle_for < IDLE_TRIED_AFTER || connection.ping().await.is_ok()) },
+                )
+            })
+            .connect_lazy_with(self.options());
+        Server {
+            pool,
+            clock: self.clock.clone(),
+            options: self.options(),
+            connect_timeout: self.connect_timeout(),
+            name: self.dsn.to_string(),
+        }
+    }
+}
+
+async fn connect(
+    options: &MySqlConnectOptions,
+    timeout: Duration,
+    name: &str,
+) -> Result<MySqlConnection, BackendError> {
+    match tokio::time::timeout(timeout, options.connect()).await {
+        Ok(connected) => connected.map_err(|error| wrap("connect", name, error)),
+        Err(_) => {
+            let context = format!("connect to {name}: no answer within {} ms", timeout.as_millis());
+            Err(BackendError::new(ErrorKind::Transient, context))
+        }
+    }
+}
+
+impl Server {
+    /// Where it is, without the password.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn wrap(&self, what: &str, error: sqlx::Error) -> BackendError {
+        wrap(what, &self.name, error)
+    }
+
+    /// A connection of its own, outside the pool.
+    pub(super) async fn own_connection(&self) -> Result<MySqlConnection, BackendError> {
+        connect(&self.options, self.connect_timeout, &self.name).await
+    }
+
+    pub(super) async fn acquire(&self) -> Result<PoolConnection<sqlx::MySql>, sqlx::Error> {
+        self.pool.acquire().await
+    }
+}
+
+/// A connected database, ready to be used, and what is known of it.
+pub(super) async fn open(
+    connecting: &Connecting<'_>,
+    single_writer: bool,
+    migrate: bool,
+) -> Result<(Arc<Server>, Facts), BackendError> {
+    let name = connecting.dsn.to_string();
+    let mut first = connecting.first().await?;
+    let facts = Facts::ask(&mut first).await.map_err(|error| wrap("ask for the version", &name, error))?;
+    facts.check(single_writer)?;
+    if migrate {
+        super::schema::migrate(&mut first, facts.family, &name).await?;
+    } else {
+        super::schema::check(&mut first, &name).await?;
+    }
+    // Nothing depends on how the connection ends.
+    let _ = first.close().await;
+    Ok((Arc::new(connecting.server(facts.family)), facts))
+}

@@ -1,0 +1,45 @@
+//! A user's own SQL in the transaction of a transition.
+
+use std::sync::Arc;
+
+use sqlx::PgConnection;
+use workflow_core::adapter::{Attached, BoxFuture};
+
+/// What the store makes of attached work.
+pub(super) struct PostgresWork(Box<WorkFn>);
+
+type WorkFn = dyn for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<(), String>> + Send + Sync;
+
+impl PostgresWork {
+    pub(super) fn call<'c>(&self, connection: &'c mut PgConnection) -> BoxFuture<'c, Result<(), String>> {
+        (self.0)(connection)
+    }
+}
+
+/// Work on the same database that commits with a transition or not at all: give it to
+/// [`Run::attach`](workflow_core::Run::attach).
+///
+/// It runs after the transition was found to hold, and may run again, as a transaction may. It must neither begin nor
+/// end a transaction.
+///
+/// ```
+/// use store_sql::postgres::attach;
+/// let work = attach(|connection| {
+///     Box::pin(async move {
+///         sqlx::query("update accounts set cents = cents - 5 where id = 1").execute(connection).await?;
+///         Ok::<(), sqlx::Error>(())
+///     })
+/// });
+/// # let _ = work;
+/// ```
+pub fn attach<W, E>(work: W) -> Attached
+where
+    W: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<(), E>> + Send + Sync + 'static,
+    E: std::fmt::Display + Send + 'static,
+{
+    let work = Arc::new(work);
+    Attached::new(PostgresWork(Box::new(move |connection| {
+        let work = Arc::clone(&work);
+        Box::pin(async move { work(connection).await.map_err(|error| error.to_string()) })
+    })))
+}

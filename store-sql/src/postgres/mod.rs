@@ -1,0 +1,34 @@
+//! PostgreSQL, 15 or later.
+//!
+//! Rows of many changes share a statement: they travel as arrays, one a column, and are unnested by the server. A
+//! transaction runs in a task of its own that is never aborted, so that a caller that stops waiting leaves no half of it
+//! and no connection in doubt. All instants are the server's, unless a test has given
+//! another clock.
+
+mod attach;
+mod attached;
+mod clock;
+mod commit;
+mod connect;
+mod create;
+mod decide;
+mod due;
+mod effects;
+mod error;
+mod handle;
+mod list;
+mod maintain;
+mod outbox;
+mod read;
+mod right;
+mod rounds;
+mod schema;
+mod stamp;
+mod store;
+mod timers;
+mod transaction;
+mod write;
+
+pub use attach::attach;
+pub use handle::{Postgres, PostgresOptions};
+pub use store::PostgresStore;

@@ -1,0 +1,125 @@
+//! The right to run engines on a database: a lock of a session of its own.
+//!
+//! The server frees the lock when the session ends, however that happens. A session that is lost may have been the
+//! server's restart: then the right is had again as soon as the server is back, unless another engine was faster.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use workflow_core::adapter::{BackendError, Clock, ErrorKind, SystemClock};
+
+use super::connect::Place;
+
+/// The lock is that of the table of records, so that each schema has its own.
+const LOCK: &str =
+    "select pg_try_advisory_lock(hashtext('workflow-engine'), 'workflow_records'::regclass::oid::integer)";
+
+const UNLOCK: &str = "select pg_advisory_unlock_all()";
+
+/// How often the lock is tried before somebody else is said to have it: a session that has just ended may be seen for a
+/// moment longer.
+const TRIES_MAX: u32 = 10;
+
+/// How long the pause between two tries is.
+const TRY_EVERY: Duration = Duration::from_millis(50);
+
+/// How long the pause is between two attempts to have a lost right again.
+const RETAKE_EVERY: Duration = Duration::from_secs(1);
+
+/// The right; given back when it is dropped, and when [`EngineRight::give_back`] has answered for certain.
+pub(super) struct EngineRight {
+    held: Arc<AtomicBool>,
+    end: oneshot::Sender<()>,
+    keeper: JoinHandle<()>,
+}
+
+impl EngineRight {
+    pub(super) async fn take(place: &Arc<Place>) -> Result<Self, BackendError> {
+        for _ in 0..TRIES_MAX {
+            if let Some(session) =
+                lock(place).await.map_err(|error| place.wrap("take the engine's lock", error))?
+            {
+                let held = Arc::new(AtomicBool::new(true));
+                let (end, ended) = oneshot::channel();
+                let keeper = tokio::spawn(keep(session, Arc::clone(place), Arc::clone(&held), ended));
+                return Ok(Self { held, end, keeper });
+            }
+            SystemClock::new().sleep(TRY_EVERY).await;
+        }
+        let context = format!(
+            "another engine runs on {}: stop it, or only connect to it for triggers, callbacks and reads",
+            place.name()
+        );
+        Err(BackendError::new(ErrorKind::AlreadyRunning, context))
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
+    }
+
+    /// Ends the session and waits until the lock is free.
+    pub(super) async fn give_back(self) {
+        let Self { end, keeper, .. } = self;
+        drop(end);
+        // If the keeper failed its session has ended, too.
+        let _ = keeper.await;
+    }
+}
+
+/// A session with the lock; `None` if somebody else has it.
+async fn lock(place: &Place) -> Result<Option<PgListener>, sqlx::Error> {
+    // A listener waits for what the server says by itself, and so learns of the session's end without asking.
+    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(place.session());
+    let mut session = PgListener::connect_with(&pool).await?;
+    session.eager_reconnect(false);
+    let locked: bool = sqlx::query_scalar(LOCK).fetch_one(&mut session).await?;
+    Ok(locked.then_some(session))
+}
+
+async fn keep(
+    session: PgListener,
+    place: Arc<Place>,
+    held: Arc<AtomicBool>,
+    mut ended: oneshot::Receiver<()>,
+) {
+    let mut session = Some(session);
+    loop {
+        match &mut session {
+            Some(present) => {
+                tokio::select! {
+                    _ = &mut ended => break,
+                    heard = present.try_recv() => if matches!(heard, Ok(Some(_))) { continue },
+                }
+                held.store(false, Ordering::Release);
+                session = None;
+                tracing::warn!(place = place.name(), "the session with the engine's lock was lost");
+            }
+            None => {
+                match lock(&place).await {
+                    Ok(Some(again)) => {
+                        session = Some(again);
+                        held.store(true, Ordering::Release);
+                        tracing::info!(place = place.name(), "the engine's lock is held again");
+                        continue;
+                    }
+                    Ok(None) => tracing::warn!(place = place.name(), "another engine has the engine's lock"),
+                    Err(error) => {
+                        tracing::warn!(error = %error, "the engine's lock cannot be taken again yet")
+                    }
+                }
+                tokio::select! {
+                    _ = &mut ended => break,
+                    () = SystemClock::new().sleep(RETAKE_EVERY) => {}
+                }
+            }
+        }
+    }
+    if let Some(mut session) = session {
+        // A session that is lost has no lock any more.
+        let _ = sqlx::query(UNLOCK).execute(&mut session).await;
+    }
+}

@@ -1,0 +1,236 @@
+//! A transaction: in a task of its own, tried again where that helps, and never in doubt for long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, PgConnection, PgPool, Row};
+use workflow_core::Timestamp;
+use workflow_core::adapter::{BackendError, BoxFuture, Clock, ErrorKind, SystemClock};
+
+use super::clock::StampClock;
+use super::connect::Place;
+use super::error::{Class, class, code};
+
+/// How often a transaction is tried. With a lock's time-out that is longer than a frozen owner may keep a lock.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// How long the pause between two attempts is at most, in milliseconds, for each attempt made.
+const PAUSE_MILLIS_MAX: u64 = 20;
+
+/// How often the fate of a transaction is asked for, when its commit was not answered.
+const LOOKS_MAX: u32 = 50;
+
+/// How long the pause between two looks is.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The number of the transaction and the server's present: both are had with the beginning, for no price.
+const BEGIN: &str =
+    "begin; select pg_current_xact_id()::text, floor(extract(epoch from now()) * 1000)::bigint";
+
+/// A commit must not be cut short: with a synchronous standby it would stay, and be reported as failed.
+const COMMIT: &str = "set local statement_timeout = 0; commit";
+
+/// A database: its pool, its place and its clock. Clones share them.
+#[derive(Clone)]
+pub(super) struct Database {
+    pool: PgPool,
+    place: Arc<Place>,
+    clock: StampClock,
+}
+
+/// A transaction that has begun.
+pub(super) struct Tx {
+    connection: PoolConnection<sqlx::Postgres>,
+    xid: String,
+    now: Timestamp,
+    ended: bool,
+}
+
+impl Tx {
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
+    /// When it began, in whole milliseconds.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        // What was left in the middle, by a panic or the end of the runtime, is not for the next one to use.
+        if !self.ended {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+/// Where a transaction failed.
+enum Failed<V> {
+    /// Before its commit: nothing of it is stored.
+    Before(sqlx::Error),
+    /// In its commit, which may have happened or not.
+    Unknown { error: sqlx::Error, xid: String, value: V },
+}
+
+/// What became of a transaction whose commit was not answered.
+enum Fate {
+    Committed,
+    RolledBack,
+    Unknown,
+}
+
+impl Database {
+    pub(super) fn new(place: Arc<Place>, clock: StampClock) -> Self {
+        Self { pool: place.pool(), place, clock }
+    }
+
+    pub(super) fn place(&self) -> &Arc<Place> {
+        &self.place
+    }
+
+    pub(super) fn clock(&self) -> &StampClock {
+        &self.clock
+    }
+
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// A connection; one that is `tested` was alive a moment ago.
+    pub(super) async fn connection(
+        &self,
+        tested: bool,
+    ) -> Result<PoolConnection<sqlx::Postgres>, sqlx::Error> {
+        // Each dead one that is found leaves the pool, so that there is an end.
+        for _ in 0..self.place.limits().connections_max {
+            let mut connection = self.pool.acquire().await?;
+            if !tested || connection.ping().await.is_ok() {
+                return Ok(connection);
+            }
+            connection.close_on_drop();
+        }
+        self.pool.acquire().await
+    }
+
+    /// Has work done in a transaction, as a whole again if others were in the way or the connection was lost.
+    ///
+    /// A caller that stops waiting leaves the transaction whole.
+    pub(super) async fn transaction<V, W>(&self, what: &'static str, work: W) -> Result<V, BackendError>
+    where
+        V: Send + 'static,
+        W: for<'c> Fn(&'c mut Tx) -> BoxFuture<'c, Result<V, sqlx::Error>> + Send + Sync + 'static,
+    {
+        let database = self.clone();
+        let task = tokio::spawn(async move { database.persist(what, work).await });
+        task.await.unwrap_or_else(|error| {
+            let context = format!("{what} in {}: its task ended in the middle", self.place.name());
+            Err(BackendError::with_source(ErrorKind::UnknownOutcome, context, error))
+        })
+    }
+
+    async fn persist<V, W>(&self, what: &str, work: W) -> Result<V, BackendError>
+    where
+        W: for<'c> Fn(&'c mut Tx) -> BoxFuture<'c, Result<V, sqlx::Error>>,
+    {
+        let _hold = self.clock.hold();
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let error = match self.attempt(&work, attempt > 1).await {
+                Ok(value) => return Ok(value),
+                Err(Failed::Before(error)) => error,
+                Err(Failed::Unknown { error, xid, value }) => match self.fate(&xid).await {
+                    Fate::Committed => return Ok(value),
+                    Fate::RolledBack => error,
+                    Fate::Unknown => return Err(self.unknown(what, error)),
+                },
+            };
+            if attempt == ATTEMPTS_MAX || !matches!(class(&error), Class::Again | Class::Lost) {
+                return Err(self.place.wrap(what, error));
+            }
+            tracing::debug!(what, attempt, error = %error, "a transaction is tried again");
+            let pause = fastrand::u64(1..=PAUSE_MILLIS_MAX * u64::from(attempt));
+            SystemClock::new().sleep(Duration::from_millis(pause)).await;
+        }
+    }
+
+    fn unknown(&self, what: &str, error: sqlx::Error) -> BackendError {
+        let context = format!("{what} in {}: the commit was not answered", self.place.name());
+        BackendError::with_source(ErrorKind::UnknownOutcome, context, error)
+    }
+
+    async fn attempt<V, W>(&self, work: &W, tested: bool) -> Result<V, Failed<V>>
+    where
+        W: for<'c> Fn(&'c mut Tx) -> BoxFuture<'c, Result<V, sqlx::Error>>,
+    {
+        let mut tx = self.begin(tested).await.map_err(Failed::Before)?;
+        match work(&mut tx).await {
+            Ok(value) => match execute(&mut tx.connection, COMMIT).await {
+                Ok(()) => {
+                    tx.ended = true;
+                    Ok(value)
+                }
+                Err(error) if refused(&error) => Err(Failed::Before(roll_back(tx, error).await)),
+                Err(error) => Err(Failed::Unknown { xid: tx.xid.clone(), error, value }),
+            },
+            Err(error) => Err(Failed::Before(roll_back(tx, error).await)),
+        }
+    }
+
+    async fn begin(&self, tested: bool) -> Result<Tx, sqlx::Error> {
+        let mut connection = self.connection(tested).await?;
+        let begun: Result<(String, i64), sqlx::Error> = async {
+            let row = sqlx::raw_sql(BEGIN).fetch_one(&mut *connection).await?;
+            Ok((row.try_get(0)?, row.try_get(1)?))
+        }
+        .await;
+        match begun {
+            Ok((xid, now)) => {
+                let now = self.clock.now(Timestamp::from_millis(now));
+                Ok(Tx { connection, xid, now, ended: false })
+            }
+            Err(error) => {
+                connection.close_on_drop();
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks the server what became of a transaction.
+    async fn fate(&self, xid: &str) -> Fate {
+        for _ in 0..LOOKS_MAX {
+            match self.status(xid).await.as_deref() {
+                Ok("committed") => return Fate::Committed,
+                Ok("aborted") => return Fate::RolledBack,
+                // Its session may still be at it, or the server may be on its way up.
+                Ok(_) | Err(_) => SystemClock::new().sleep(LOOK_EVERY).await,
+            }
+        }
+        Fate::Unknown
+    }
+
+    async fn status(&self, xid: &str) -> Result<String, sqlx::Error> {
+        let mut connection = self.connection(true).await?;
+        let status = "select coalesce(pg_xact_status($1::text::xid8), 'forgotten')";
+        sqlx::query_scalar(status).bind(xid).fetch_one(&mut *connection).await
+    }
+}
+
+/// Whether the server refused a commit, so that nothing of it is stored; all else may be either way.
+fn refused(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| code.starts_with("40") || code.starts_with("23"))
+}
+
+/// Rolls a transaction back and gives the reason; a connection that cannot even do that is closed.
+async fn roll_back(mut tx: Tx, error: sqlx::Error) -> sqlx::Error {
+    let lost = class(&error) == Class::Lost;
+    tx.ended = !lost && execute(&mut tx.connection, "rollback").await.is_ok();
+    error
+}
+
+async fn execute(connection: &mut PgConnection, statement: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(statement).execute(connection).await.map(drop)
+}
