@@ -1,6 +1,8 @@
 //! The SQL store of a durable workflow engine: records, outbox, timers, retries and history in one database.
 
 pub mod config;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod database;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 #[cfg(feature = "postgres")]
@@ -12,6 +14,8 @@ mod rounds;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub use database::{Database, DatabaseOptions};
 #[cfg(feature = "mysql")]
 pub use mysql::{MySql, MySqlOptions};
 #[cfg(feature = "postgres")]

@@ -10,7 +10,7 @@ use super::clock::StampClock;
 use super::handle::MySql;
 use super::server::{Connecting, open};
 use super::store::{MySqlStore, Settings};
-use crate::config::{Dsn, PoolOptions};
+use crate::config::{Dsn, MySqlDsn, PoolOptions};
 
 /// The largest object that is taken if nothing else is said, in bytes.
 const OBJECT_BYTES_MAX: usize = 1024 * 1024;
@@ -115,14 +115,25 @@ impl MySqlOptions {
     pub async fn connect(self, url: &str) -> Result<MySql, BackendError> {
         let wrong =
             |error| BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error);
-        let dsn: Dsn = url.parse().map_err(wrong)?;
-        self.pool.check().map_err(wrong)?;
-        let Dsn::MySql(dsn) = dsn else {
-            let context = format!("connect to {dsn}: this is the store for MariaDB and MySQL");
-            return Err(BackendError::new(ErrorKind::Permanent, context));
-        };
+        match url.parse().map_err(wrong)? {
+            Dsn::MySql(dsn) => self.connect_to(&dsn).await,
+            dsn @ (Dsn::Postgres(_) | Dsn::Sqlite(_)) => {
+                let context = format!("connect to {dsn}: this is the store for MariaDB and MySQL");
+                Err(BackendError::new(ErrorKind::Permanent, context))
+            }
+        }
+    }
+
+    /// Connects to a database by a connection string that was read already.
+    ///
+    /// # Errors
+    /// As [`MySql::connect`].
+    pub async fn connect_to(self, dsn: &MySqlDsn) -> Result<MySql, BackendError> {
+        self.pool.check().map_err(|error| {
+            BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
+        })?;
         let connecting = Connecting {
-            dsn: &dsn,
+            dsn,
             pool: self.pool,
             idle_transaction: self.idle_transaction,
             clock: StampClock::new(self.clock.clone()),

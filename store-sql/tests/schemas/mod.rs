@@ -43,6 +43,12 @@ impl Schema {
         &self.name
     }
 
+    /// An address that leads into the schema.
+    pub(crate) fn url(&self) -> String {
+        let (url, separator) = (url(), if url().contains('?') { '&' } else { '?' });
+        format!("{url}{separator}options=-c%20search_path%3D{}", self.name)
+    }
+
     /// Waits until a question about the schema, whose name is its one value, is answered with yes.
     pub(crate) async fn until(&self, what: &str, question: &str) {
         let mut session = self.session().await;
