@@ -86,10 +86,20 @@ const APPLY_CALLBACK: Bulk = Bulk::any_where(
     "",
 );
 
-const SCRUB: [Bulk; 3] = [
+/// Reasons and errors may name what the object did; why it was deleted stays.
+const SCRUB: [Bulk; 5] = [
     Bulk::any_of(
         "update workflow_history h force index (primary) join workflow_records r on r.run_id = h.run_id set h.object = \
          r.object where h.object is not null and h.run_id in (",
+        ")",
+    ),
+    Bulk::any_of(
+        "update workflow_history h force index (primary) join workflow_records r on r.run_id = h.run_id set h.reason = '' \
+         where h.version < r.version and h.run_id in (",
+        ")",
+    ),
+    Bulk::any_of(
+        "update workflow_retries force index (primary) set last_error = '' where run_id in (",
         ")",
     ),
     Bulk::any_of("delete i from workflow_inbox i force index (primary) where i.run_id in (", ")"),

@@ -117,7 +117,7 @@ async fn driven(connection: &mut MySqlConnection, records: &[Record]) -> Result<
     Ok(driven)
 }
 
-/// Deletes old runs that have ended; those that somebody holds are left to the next time.
+/// Deletes old runs that have ended and to which nothing is owed; those that somebody holds are left to the next time.
 pub(super) async fn purge(
     connection: &mut MySqlConnection,
     workflow: &str,
@@ -128,7 +128,8 @@ pub(super) async fn purge(
     let text = format!(
         "select run_id from workflow_records force index (workflow_records_by_age) where workflow_name = ? and created_at < ? and \
          updated_at < ? and run_state in ({}, {}, {}) and not exists (select 1 from workflow_outbox o where o.run_id = \
-         workflow_records.run_id) order by created_at limit ? for update skip locked",
+         workflow_records.run_id) and not exists (select 1 from workflow_retries y where y.run_id = \
+         workflow_records.run_id and y.due_at is not null) order by created_at limit ? for update skip locked",
         ended[0], ended[1], ended[2]
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(text))

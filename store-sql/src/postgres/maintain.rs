@@ -28,10 +28,10 @@ const FORGET: [&str; 6] = [
     "delete from workflow_records where run_id = any($1)",
 ];
 
-/// Runs are locked, so that none that is being moved is forgotten.
+/// Runs are locked, so that none that is being moved is forgotten. What waits to be sent or to be tried again is owed.
 const OLD: &str = "select r.run_id from workflow_records r where r.workflow_name = $1 and r.created_at < $2 and \
     r.updated_at < $2 and r.run_state = any($3) and not exists (select 1 from workflow_outbox o where o.run_id = r.run_id) \
-    order by r.created_at, r.run_id limit $4 for update skip locked";
+    and not exists (select 1 from workflow_retries y where y.run_id = r.run_id and y.due_at is not null) order by r.created_at, r.run_id limit $4 for update skip locked";
 
 pub(super) async fn register(
     tx: &mut Tx,
