@@ -1,6 +1,6 @@
 //! What is stored beside records: timers, retries, dead letters, slots, callbacks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::MySqlConnection;
 use workflow_core::adapter::{DeadLetter, Effect, NewTimer, RetryKey, RetryUpdate, SlotKey, TimerKey};
@@ -25,6 +25,13 @@ const PUT_RETRY: Bulk = Bulk::insert(
     "(?,?,?,?,?,?,?,?)",
     " on duplicate key update attempt = values(attempt), due_at = values(due_at), last_error = values(last_error), event \
      = values(event)",
+);
+
+/// Those of some retry rows that are there. They stay locked, so that they are there when they are replaced.
+const RETRIES_THERE: Bulk = Bulk::any_where(
+    "select run_id, version, process from workflow_retries force index (primary) where ",
+    "(run_id = ? and version = ? and process = ?)",
+    " for update",
 );
 
 const COMPLETE_TIMERS: Bulk = Bulk::any_where(
@@ -98,10 +105,7 @@ const SCRUB: [Bulk; 5] = [
          where h.version < r.version and h.run_id in (",
         ")",
     ),
-    Bulk::any_of(
-        "update workflow_retries force index (primary) set last_error = '' where run_id in (",
-        ")",
-    ),
+    Bulk::any_of("update workflow_retries force index (primary) set last_error = '' where run_id in (", ")"),
     Bulk::any_of("delete i from workflow_inbox i force index (primary) where i.run_id in (", ")"),
     Bulk::any_of(
         "delete d from workflow_dead_letters d force index (workflow_dead_letters_by_run) where d.run_id in (",
@@ -125,6 +129,7 @@ pub(super) struct Effects<'a> {
     put_timers: Vec<Timer<'a>>,
     delete_retry: Vec<&'a RetryKey>,
     put_retries: Vec<&'a RetryUpdate>,
+    replace_retries: Vec<&'a RetryUpdate>,
     dead_letters: Vec<&'a DeadLetter>,
     delete_outbox: Vec<&'a str>,
     forget_slots: Vec<&'a SlotKey>,
@@ -161,6 +166,7 @@ impl<'a> Effects<'a> {
             Effect::CancelTimers(Some(entered)) => self.cancel_timers.push((run_id, *entered)),
             Effect::ReleaseTimers => self.release_timers.push(run_id),
             Effect::PutRetry(update) => self.put_retries.push(update),
+            Effect::ReplaceRetry(update) => self.replace_retries.push(update),
             Effect::DeleteRetry(key) => self.delete_retry.push(key),
             Effect::DeleteRetries => self.delete_retries.push(run_id),
             Effect::PutDeadLetter(letter) => self.dead_letters.push(letter),
@@ -181,6 +187,8 @@ impl<'a> Effects<'a> {
         DELETE_RETRIES.run(connection, &self.delete_retries, bind_run).await?;
         self.write_timers(connection, now).await?;
         DELETE_RETRY.run(connection, &self.delete_retry, |q, key| bind_retry_key(q, key)).await?;
+        let replaced = retries_there(connection, &self.replace_retries).await?;
+        PUT_RETRY.run(connection, &replaced, |q, update| bind_retry(q, update, now)).await?;
         PUT_RETRY.run(connection, &self.put_retries, |q, update| bind_retry(q, update, now)).await?;
         let bytes = |letter: &&DeadLetter| letter.data.len();
         PUT_DEAD_LETTER
@@ -250,6 +258,21 @@ impl<'a> Effects<'a> {
 
 pub(super) fn bind_run<'q>(query: Bound<'q>, run_id: &RunId) -> Bound<'q> {
     query.bind(run_id.to_string())
+}
+
+/// Those of the updates whose rows are there, which are locked from then on.
+async fn retries_there<'a>(
+    connection: &mut MySqlConnection,
+    updates: &[&'a RetryUpdate],
+) -> Result<Vec<&'a RetryUpdate>, sqlx::Error> {
+    let mut there: HashSet<(String, i64, String)> = HashSet::new();
+    for row in RETRIES_THERE.fetch(connection, updates, |q, update| bind_retry_key(q, &update.key)).await? {
+        there.insert((value(&row, 0)?, value(&row, 1)?, value(&row, 2)?));
+    }
+    let is_there = |key: &RetryKey| {
+        there.contains(&(key.run_id.to_string(), as_i64(key.version.get()), key.process.to_string()))
+    };
+    Ok(updates.iter().copied().filter(|update| is_there(&update.key)).collect())
 }
 
 fn bind_timer_key<'q>(query: Bound<'q>, key: &'q TimerKey) -> Bound<'q> {

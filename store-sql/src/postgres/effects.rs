@@ -22,6 +22,11 @@ const PUT_RETRY: &str = "insert into workflow_retries (run_id, version, process,
     $6::timestamp[], $7::text[], $8::bytea[]) as d on conflict (run_id, version, process) do update set attempt = \
     excluded.attempt, due_at = excluded.due_at, last_error = excluded.last_error, event = excluded.event";
 
+const REPLACE_RETRY: &str = "update workflow_retries r set attempt = d.attempt, due_at = d.due_at, last_error = \
+    d.last_error, event = d.event from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::integer[], \
+    $6::timestamp[], $7::text[], $8::bytea[]) as d(run_id, version, process, workflow_name, attempt, due_at, last_error, \
+    event) where r.run_id = d.run_id and r.version = d.version and r.process = d.process";
+
 const PUT_DEAD_LETTER: &str = "insert into workflow_dead_letters (id, workflow_name, run_id, version, process, reason, \
     data, created_at) select d.*, $8 from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], \
     $6::text[], $7::bytea[]) as d on conflict do nothing";
@@ -65,6 +70,7 @@ pub(super) struct Effects<'a> {
     pub(super) put_timers: Vec<&'a NewTimer>,
     delete_retry: Vec<&'a RetryKey>,
     put_retries: Vec<&'a RetryUpdate>,
+    replace_retries: Vec<&'a RetryUpdate>,
     dead_letters: Vec<&'a DeadLetter>,
     delete_outbox: Vec<&'a str>,
     take_slots: Vec<&'a SlotKey>,
@@ -93,6 +99,7 @@ impl<'a> Effects<'a> {
             Effect::CancelTimers(entered) => self.cancel_timers.push((run_id, *entered)),
             Effect::ReleaseTimers => self.release_timers.push(run_id),
             Effect::PutRetry(update) => self.put_retries.push(update),
+            Effect::ReplaceRetry(update) => self.replace_retries.push(update),
             Effect::DeleteRetry(key) => self.delete_retry.push(key),
             Effect::DeleteRetries => self.delete_retries.push(run_id),
             Effect::PutDeadLetter(letter) => self.dead_letters.push(letter),
@@ -137,24 +144,8 @@ impl<'a> Effects<'a> {
                 .bind(array(keys, |key| key.process.as_str()));
             query.execute(&mut *connection).await?;
         }
-        // One statement cannot write a row twice: the last one of a key counts.
-        let mut keys = HashSet::new();
-        let mut rows: Vec<&RetryUpdate> =
-            self.put_retries.iter().rev().copied().filter(|row| keys.insert(&row.key)).collect();
-        rows.reverse();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let query = sqlx::query(PUT_RETRY)
-            .bind(array(&rows, |row| row.key.run_id.to_string()))
-            .bind(array(&rows, |row| as_i64(row.key.version.get())))
-            .bind(array(&rows, |row| row.key.process.as_str()))
-            .bind(array(&rows, |row| row.event.workflow_name.as_str()))
-            .bind(array(&rows, |row| i32::try_from(row.attempt).unwrap_or(i32::MAX)))
-            .bind(array(&rows, |row| row.due.map(|due| column(due.resolve(now)))))
-            .bind(array(&rows, |row| text(&row.last_error)))
-            .bind(array(&rows, |row| encode_outbox(&row.event)));
-        query.execute(connection).await.map(drop)
+        of_retries(connection, REPLACE_RETRY, &self.replace_retries, now).await?;
+        of_retries(connection, PUT_RETRY, &self.put_retries, now).await
     }
 
     async fn write_dead_letters(
@@ -216,6 +207,33 @@ pub(super) async fn of_runs(
         return Ok(());
     }
     sqlx::query(statement).bind(array(runs, RunId::to_string)).execute(connection).await.map(drop)
+}
+
+/// Runs a statement over an array of retry rows.
+async fn of_retries(
+    connection: &mut PgConnection,
+    statement: &'static str,
+    rows: &[&RetryUpdate],
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    // One statement cannot write a row twice: the last one of a key counts.
+    let mut keys = HashSet::new();
+    let mut rows: Vec<&RetryUpdate> =
+        rows.iter().rev().copied().filter(|row| keys.insert(&row.key)).collect();
+    rows.reverse();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let query = sqlx::query(statement)
+        .bind(array(&rows, |row| row.key.run_id.to_string()))
+        .bind(array(&rows, |row| as_i64(row.key.version.get())))
+        .bind(array(&rows, |row| row.key.process.as_str()))
+        .bind(array(&rows, |row| row.event.workflow_name.as_str()))
+        .bind(array(&rows, |row| i32::try_from(row.attempt).unwrap_or(i32::MAX)))
+        .bind(array(&rows, |row| row.due.map(|due| column(due.resolve(now)))))
+        .bind(array(&rows, |row| text(&row.last_error)))
+        .bind(array(&rows, |row| encode_outbox(&row.event)));
+    query.execute(connection).await.map(drop)
 }
 
 async fn of_slots(

@@ -163,6 +163,7 @@ macro_rules! store_suite {
             timers_of_one_entry_are_cancelled_alone,
             a_new_timer_survives_the_cancelling_of_the_old,
             retry_rows_are_inserted_and_replaced,
+            a_retry_row_that_is_gone_is_not_replaced,
             a_retry_without_due_time_waits,
             retry_rows_are_deleted_by_key_and_by_run,
             // Slots, inbox, dead letters, scrubbing.
