@@ -117,7 +117,8 @@ async fn driven(connection: &mut MySqlConnection, records: &[Record]) -> Result<
     Ok(driven)
 }
 
-/// Deletes old runs that have ended and to which nothing is owed; those that somebody holds are left to the next time.
+/// Deletes old runs that have ended and to which nothing is owed. Outbox rows of the Go library do not say of which run they
+/// are, so that they keep all of their workflow. Those that somebody holds are left to the next time.
 pub(super) async fn purge(
     connection: &mut MySqlConnection,
     workflow: &str,
@@ -129,13 +130,15 @@ pub(super) async fn purge(
         "select run_id from workflow_records force index (workflow_records_by_age) where workflow_name = ? and created_at < ? and \
          updated_at < ? and run_state in ({}, {}, {}) and not exists (select 1 from workflow_outbox o where o.run_id = \
          workflow_records.run_id) and not exists (select 1 from workflow_retries y where y.run_id = \
-         workflow_records.run_id and y.due_at is not null) order by created_at limit ? for update skip locked",
+         workflow_records.run_id and y.due_at is not null) and not exists (select 1 from workflow_outbox g where \
+         g.run_id is null and g.workflow_name = ?) order by created_at limit ? for update skip locked",
         ended[0], ended[1], ended[2]
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(text))
         .bind(workflow)
         .bind(datetime(before))
         .bind(datetime(before))
+        .bind(workflow)
         .bind(limit(count))
         .fetch_all(&mut *connection)
         .await?;

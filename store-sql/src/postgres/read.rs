@@ -29,6 +29,7 @@ const ENTERED: &str = "select d.ord from unnest($1::text[], $2::integer[]) with 
 
 /// A record from a row that was selected by [`RECORD`].
 pub(super) fn record(row: &PgRow) -> Result<Record, BackendError> {
+    let version: i64 = value(row, 9)?;
     let row = RecordRow {
         run_id: value(row, 0)?,
         workflow_name: value(row, 1)?,
@@ -39,12 +40,12 @@ pub(super) fn record(row: &PgRow) -> Result<Record, BackendError> {
         created_at: instant(value(row, 6)?).as_millis(),
         updated_at: instant(value(row, 7)?).as_millis(),
         meta: value(row, 8)?,
-        version: value(row, 9)?,
+        version,
         last_event_id: value(row, 10)?,
         paused_by: value(row, 11)?,
         start_key: value(row, 12)?,
     };
-    row.into_record()
+    row.into_shared_record(Some(version))
 }
 
 fn value<'r, V>(row: &'r PgRow, at: usize) -> Result<V, BackendError>
