@@ -51,12 +51,13 @@ pub(super) async fn register(
     Ok(epoch.map(|epoch| Epoch::new(epoch.unsigned_abs())))
 }
 
-/// A slice of the live runs of a workflow by the index of live runs, and of each whether it is old and nothing drives it.
+/// A slice of the live runs of a workflow by the index of live runs; of each whether it is old and has nothing unsent, and
+/// which of its versions wait for a retry or were set aside.
 fn slice() -> String {
     format!(
-        "select {RECORD}, r.updated_at < coalesce($5, now() at time zone 'utc') - $4 * interval '1 millisecond' and not exists (select \
-         1 from workflow_outbox o where o.run_id = r.run_id) and not exists (select 1 from workflow_retries y where \
-         y.run_id = r.run_id and y.version >= r.version) and not exists (select 1 from workflow_dead_letters l where \
+        "select {RECORD}, r.updated_at < coalesce($5, now() at time zone 'utc') - $4 * interval '1 millisecond' and not \
+         exists (select 1 from workflow_outbox o where o.run_id = r.run_id), array(select y.version from workflow_retries y \
+         where y.run_id = r.run_id and y.version >= r.version) || array(select l.version from workflow_dead_letters l where \
          l.run_id = r.run_id and l.version >= r.version) from (select * from workflow_records where workflow_name = $1 and \
          live and foreign_id > coalesce((select foreign_id from workflow_records where run_id = $2), '') order by \
          foreign_id limit $3) r order by r.foreign_id"
@@ -86,8 +87,13 @@ pub(super) async fn driverless(
     };
     let mut records = Vec::new();
     for row in &rows {
-        if row.try_get::<bool, _>(13)? {
-            records.extend(record(row).ok().map(Arc::new));
+        if !row.try_get::<bool, _>(13)? {
+            continue;
+        }
+        let Ok(record) = record(row) else { continue };
+        // The version is not always that of the column, as the Go library may have moved the run.
+        if !row.try_get::<Vec<i64>, _>(14)?.contains(&as_i64(record.version.get())) {
+            records.push(Arc::new(record));
         }
     }
     Ok(DriverlessSlice { records, next })
