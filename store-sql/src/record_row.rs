@@ -9,6 +9,16 @@ use workflow_core::{
     WorkflowName,
 };
 
+/// The columns of a record, in the order in which the dialects read them.
+macro_rules! record_columns {
+    () => {
+        "run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, \
+         last_event_id, paused_by, start_key"
+    };
+}
+
+pub(crate) use record_columns;
+
 /// The values of a row of `workflow_records`, as a driver gives them.
 pub(crate) struct RecordRow {
     pub(crate) run_id: String,
@@ -27,11 +37,11 @@ pub(crate) struct RecordRow {
 }
 
 impl RecordRow {
-    /// The record, or what is wrong with the row and where.
-    pub(crate) fn into_record(self) -> Result<Record, BackendError> {
+    /// The record, or what is wrong with the row of this table.
+    pub(crate) fn into_record(self, table: &str) -> Result<Record, BackendError> {
         let of_run = self.run_id.clone();
-        let corrupt = move |column: &str, why: &dyn std::fmt::Display| {
-            let context = format!("table workflow_records, run {of_run}, column {column}: {why}");
+        let corrupt = |column: &str, why: &dyn std::fmt::Display| {
+            let context = format!("table {table}, run {of_run}, column {column}: {why}");
             BackendError::new(ErrorKind::Corrupt, context)
         };
         let meta = Meta::decode(self.meta.as_deref()).map_err(|error| corrupt("meta", &error.source))?;

@@ -31,22 +31,22 @@ pub(super) async fn commit(database: &Database, change: Arc<Change>) -> Result<O
 }
 
 async fn with_work(tx: &mut Tx, change: &Change) -> Result<Outcome, sqlx::Error> {
-    execute(tx.connection(), SAVEPOINT).await?;
+    execute(tx.raw(), SAVEPOINT).await?;
     let mut outcomes = in_transaction(tx, vec![change], &[]).await?;
     let outcome = outcomes.pop().unwrap_or(Outcome::Busy);
     if !matches!(outcome, Outcome::Stored(_)) {
         return Ok(outcome);
     }
-    execute(tx.connection(), USUAL_PLANS).await?;
+    execute(tx.raw(), USUAL_PLANS).await?;
     for effect in &change.effects {
         let Effect::Attached(work) = effect else { continue };
         let failed = match work.downcast_ref::<PostgresWork>() {
-            Some(work) => call(work, tx.connection()).await.err(),
+            Some(work) => call(work, tx.raw()).await.err(),
             None => Some("the attached work is for another kind of store than PostgreSQL".to_owned()),
         };
         if let Some(reason) = failed {
             // If this does not work either it is the connection that failed, and all is tried again.
-            execute(tx.connection(), ROLLBACK).await?;
+            execute(tx.raw(), ROLLBACK).await?;
             return Ok(Outcome::AttachedFailed(reason.into()));
         }
     }
