@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use workflow_core::adapter::{Backend, BackendError, Clock, ErrorKind};
 
+use crate::TableNames;
 use crate::config::{Dsn, PoolOptions};
 
 /// A backend in the database that a connection string names, whatever kind it is of. Clones share everything.
@@ -114,6 +115,7 @@ pub struct DatabaseOptions {
     clock: Option<Arc<dyn Clock>>,
     poll_every: Option<Duration>,
     object_bytes_max: Option<usize>,
+    tables: TableNames,
 }
 
 impl DatabaseOptions {
@@ -144,6 +146,12 @@ impl DatabaseOptions {
     /// The largest object that is taken, in bytes of JSON.
     pub fn object_bytes_max(mut self, bytes: usize) -> Self {
         self.object_bytes_max = Some(bytes);
+        self
+    }
+
+    /// Tables with other names than the default ones; see [`TableNames`].
+    pub fn tables(mut self, names: TableNames) -> Self {
+        self.tables = names;
         self
     }
 
@@ -182,7 +190,7 @@ impl DatabaseOptions {
 
     #[cfg(feature = "mysql")]
     async fn mysql(self, dsn: &crate::config::MySqlDsn) -> Result<crate::MySql, BackendError> {
-        let mut options = crate::MySql::options();
+        let mut options = crate::MySql::options().tables(self.tables);
         if let Some(pool) = self.pool {
             options = options.pool(pool);
         }
@@ -200,7 +208,7 @@ impl DatabaseOptions {
 
     #[cfg(feature = "postgres")]
     async fn postgres(self, dsn: &crate::config::PostgresDsn) -> Result<crate::Postgres, BackendError> {
-        let mut options = crate::Postgres::options();
+        let mut options = crate::Postgres::options().tables(self.tables);
         if let Some(pool) = self.pool {
             pool.check().map_err(|error| {
                 BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
@@ -224,7 +232,7 @@ impl DatabaseOptions {
 
     #[cfg(feature = "sqlite")]
     async fn sqlite(self, dsn: &crate::config::SqliteDsn) -> Result<crate::Sqlite, BackendError> {
-        let mut options = crate::Sqlite::options();
+        let mut options = crate::Sqlite::options().tables(self.tables);
         if !dsn.create {
             options = options.existing();
         }

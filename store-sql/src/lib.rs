@@ -4,9 +4,13 @@
 pub mod any;
 pub mod config;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod conn;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod database;
+mod dialect;
 #[cfg(feature = "mysql")]
 pub mod mysql;
+mod names;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
@@ -20,8 +24,10 @@ mod work_error;
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub use database::{Database, DatabaseOptions};
+pub use dialect::{Dialect, UnknownDialect};
 #[cfg(feature = "mysql")]
 pub use mysql::{MySql, MySqlOptions};
+pub use names::{NameError, NamePart, NameProblem, Table, TableNames};
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresOptions};
 #[cfg(feature = "sqlite")]

@@ -9,6 +9,16 @@ use workflow_core::{
     WorkflowName,
 };
 
+/// The columns of a record, in the order in which the dialects read them.
+macro_rules! record_columns {
+    () => {
+        "run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, \
+         last_event_id, paused_by, start_key"
+    };
+}
+
+pub(crate) use record_columns;
+
 /// The values of a row of `workflow_records`, as a driver gives them.
 pub(crate) struct RecordRow {
     pub(crate) run_id: String,
@@ -45,33 +55,38 @@ pub(crate) fn shared_version_of(column: Option<i64>, meta: Option<&[u8]>) -> Opt
 }
 
 impl RecordRow {
-    /// The record, or what is wrong with the row and where.
+    /// The record, or what is wrong with the row of this table.
     #[cfg(feature = "sqlite")]
-    pub(crate) fn into_record(self) -> Result<Record, BackendError> {
-        let meta = self.decoded_meta()?;
-        self.with(meta)
+    pub(crate) fn into_record(self, table: &str) -> Result<Record, BackendError> {
+        let meta = self.decoded_meta(table)?;
+        self.with(meta, table)
     }
 
     /// The same of a table that the Go library writes too; `column` is what the column `version` holds. What it stored
     /// has no event of ours, and who paused it is not known.
     #[cfg(any(feature = "mysql", feature = "postgres"))]
-    pub(crate) fn into_shared_record(mut self, column: Option<i64>) -> Result<Record, BackendError> {
-        let meta = self.decoded_meta()?;
+    pub(crate) fn into_shared_record(
+        mut self,
+        column: Option<i64>,
+        table: &str,
+    ) -> Result<Record, BackendError> {
+        let meta = self.decoded_meta(table)?;
         self.version = shared_version(column, &meta);
         if column != Some(self.version) {
             self.last_event_id = None;
             self.paused_by = None;
         }
-        self.with(meta)
+        self.with(meta, table)
     }
 
-    fn decoded_meta(&self) -> Result<Meta<'static>, BackendError> {
-        Meta::decode(self.meta.as_deref()).map_err(|error| corrupt(&self.run_id, "meta", &error.source))
+    fn decoded_meta(&self, table: &str) -> Result<Meta<'static>, BackendError> {
+        Meta::decode(self.meta.as_deref())
+            .map_err(|error| corrupt(table, &self.run_id, "meta", &error.source))
     }
 
-    fn with(self, meta: Meta<'_>) -> Result<Record, BackendError> {
+    fn with(self, meta: Meta<'_>, table: &str) -> Result<Record, BackendError> {
         let of_run = self.run_id.clone();
-        let corrupt = move |column: &str, why: &dyn std::fmt::Display| corrupt(&of_run, column, why);
+        let corrupt = move |column: &str, why: &dyn std::fmt::Display| corrupt(table, &of_run, column, why);
         let run_state = i32::try_from(self.run_state).map_err(|error| corrupt("run_state", &error))?;
         let status = i32::try_from(self.status).map_err(|error| corrupt("status", &error))?;
         let version = u64::try_from(self.version).ok().and_then(Version::new);
@@ -101,7 +116,7 @@ impl RecordRow {
     }
 }
 
-fn corrupt(run_id: &str, column: &str, why: &dyn std::fmt::Display) -> BackendError {
-    let context = format!("table workflow_records, run {run_id}, column {column}: {why}");
+fn corrupt(table: &str, run_id: &str, column: &str, why: &dyn std::fmt::Display) -> BackendError {
+    let context = format!("table {table}, run {run_id}, column {column}: {why}");
     BackendError::new(ErrorKind::Corrupt, context)
 }

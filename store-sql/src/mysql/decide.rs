@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::MySqlConnection;
 use workflow_core::adapter::{Change, Expect, Outcome};
 use workflow_core::{Epoch, Record, RunId, Version};
 
 use super::bulk::Bulk;
 use super::rows::{run_id, value};
+use super::server::Conn;
 use crate::record_row::shared_version_of;
 
 /// Locked against later owners until the transaction ends.
@@ -45,14 +45,14 @@ impl Decided<'_> {
 
 /// Refuses what is not to be made, and locks what it rests on.
 pub(super) async fn decide(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     changes: &mut [Decided<'_>],
 ) -> Result<(), sqlx::Error> {
     fences(connection, changes).await?;
     runs(connection, changes).await
 }
 
-async fn fences(connection: &mut MySqlConnection, changes: &mut [Decided<'_>]) -> Result<(), sqlx::Error> {
+async fn fences(connection: &mut Conn<'_>, changes: &mut [Decided<'_>]) -> Result<(), sqlx::Error> {
     let roles: HashSet<&str> = changes
         .iter()
         .filter_map(|each| each.change.fence.as_ref())
@@ -78,7 +78,7 @@ async fn fences(connection: &mut MySqlConnection, changes: &mut [Decided<'_>]) -
 }
 
 /// Changes of a run stand if it is locked and at their version.
-async fn runs(connection: &mut MySqlConnection, changes: &mut [Decided<'_>]) -> Result<(), sqlx::Error> {
+async fn runs(connection: &mut Conn<'_>, changes: &mut [Decided<'_>]) -> Result<(), sqlx::Error> {
     let expects = |each: &Decided<'_>| each.stands() && matches!(each.change.expect, Expect::Version(_));
     let mut runs: Vec<RunId> =
         changes.iter().filter(|each| expects(each)).map(|each| each.change.run_id).collect();
@@ -119,14 +119,14 @@ fn against(change: &Change, actual: Version) -> Option<Outcome> {
 
 /// The versions of runs as they are committed now, whoever holds them.
 pub(super) async fn committed(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     runs: &[RunId],
 ) -> Result<HashMap<RunId, Version>, sqlx::Error> {
     versions(connection, &COMMITTED, runs).await
 }
 
 async fn versions(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     statement: &Bulk,
     runs: &[RunId],
 ) -> Result<HashMap<RunId, Version>, sqlx::Error> {

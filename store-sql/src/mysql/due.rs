@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use sqlx::mysql::MySqlRow;
-use sqlx::{MySql, MySqlConnection, QueryBuilder};
+use sqlx::{MySql, QueryBuilder};
 use workflow_core::adapter::{DueTimer, DueWork, TimerKey, TimerRow};
 use workflow_core::{ForeignId, RunId, StatusCode, TimerName, Timestamp, WorkflowName};
 
 use super::read::{lookup, retry_row};
 use super::rows::{instant, limit, value, version};
+use super::server::Conn;
 
 const TIMERS: &str = "select run_id, entered, name, workflow_name, foreign_id, status, expire_at, created_at from \
                       workflow_timeouts force index (workflow_timeouts_due) where state = 0 and workflow_name in (";
@@ -23,7 +24,7 @@ const RETRIES: &str = "select run_id, version, process, attempt, due_at, last_er
 const RETRY_DUE: usize = 4;
 
 pub(super) async fn due(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     workflows: &[WorkflowName],
     count: usize,
     now: Timestamp,
@@ -49,20 +50,20 @@ pub(super) async fn due(
 
 /// The first rows by their due time, and one more.
 async fn page(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     select: &'static str,
     due: &'static str,
     workflows: &[WorkflowName],
     count: usize,
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {
-    let mut text = QueryBuilder::<MySql>::new(select);
+    let mut text = QueryBuilder::<MySql>::new(connection.sql(select).as_str());
     let mut names = text.separated(", ");
     for name in workflows {
         names.push_bind(name.as_str().to_owned());
     }
     text.push(format!(") order by {due} limit "));
     text.push_bind(limit(count).saturating_add(1));
-    text.build().fetch_all(connection).await
+    text.build().fetch_all(connection.raw()).await
 }
 
 /// Those that are due, and how long until the next one.
@@ -100,5 +101,5 @@ fn timer(row: &MySqlRow) -> Option<TimerRow> {
             created_at: instant(row, 7)?,
         })
     };
-    read().map_err(|error| tracing::error!(error = %error, "a row of workflow_timeouts cannot be read")).ok()
+    read().map_err(|error| tracing::error!(error = %error, "a timer's row cannot be read")).ok()
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::MySqlConnection;
 use workflow_core::adapter::{DeadLetter, Effect, NewTimer, RetryKey, RetryUpdate, SlotKey, TimerKey};
 use workflow_core::{RunId, StatusCode, Timestamp, Version, encode_outbox};
 
@@ -10,6 +9,7 @@ use super::bulk::{Bound, Bulk};
 use super::decide::Decided;
 use super::keys::bind_slot;
 use super::rows::{as_i64, datetime, run_id, value};
+use super::server::Conn;
 
 const DELETE_RETRIES: Bulk =
     Bulk::any_of("delete r from workflow_retries r force index (primary) where r.run_id in (", ")");
@@ -179,11 +179,7 @@ impl<'a> Effects<'a> {
         }
     }
 
-    pub(super) async fn write(
-        &self,
-        connection: &mut MySqlConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    pub(super) async fn write(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         DELETE_RETRIES.run(connection, &self.delete_retries, bind_run).await?;
         self.write_timers(connection, now).await?;
         DELETE_RETRY.run(connection, &self.delete_retry, |q, key| bind_retry_key(q, key)).await?;
@@ -208,11 +204,7 @@ impl<'a> Effects<'a> {
         Ok(())
     }
 
-    async fn write_timers(
-        &self,
-        connection: &mut MySqlConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    async fn write_timers(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         COMPLETE_TIMERS.run(connection, &self.complete_timers, |q, key| bind_timer_key(q, key)).await?;
         HOLD_TIMERS.run(connection, &self.hold_timers, |q, key| bind_timer_key(q, key)).await?;
         CANCEL_ALL_TIMERS.run(connection, &self.cancel_all_timers, bind_run).await?;
@@ -226,11 +218,7 @@ impl<'a> Effects<'a> {
     }
 
     /// A timer names workflow and foreign id of its run; one whose run is gone is not written.
-    async fn write_new_timers(
-        &self,
-        connection: &mut MySqlConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    async fn write_new_timers(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         let nameless = self.put_timers.iter().filter(|(_, names)| names.is_none());
         let runs: Vec<RunId> = nameless.map(|(timer, _)| timer.key.run_id).collect();
         let mut found: HashMap<RunId, (String, String)> = HashMap::with_capacity(runs.len());
@@ -262,7 +250,7 @@ pub(super) fn bind_run<'q>(query: Bound<'q>, run_id: &RunId) -> Bound<'q> {
 
 /// Those of the updates whose rows are there, which are locked from then on.
 async fn retries_there<'a>(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     updates: &[&'a RetryUpdate],
 ) -> Result<Vec<&'a RetryUpdate>, sqlx::Error> {
     let mut there: HashSet<(String, i64, String)> = HashSet::new();

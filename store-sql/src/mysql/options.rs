@@ -11,6 +11,7 @@ use super::handle::MySql;
 use super::server::{Connecting, open};
 use super::store::{MySqlStore, Settings};
 use crate::config::{Dsn, MySqlDsn, PoolOptions};
+use crate::{Dialect, TableNames};
 
 /// The largest object that is taken if nothing else is said, in bytes.
 const OBJECT_BYTES_MAX: usize = 1024 * 1024;
@@ -40,6 +41,7 @@ pub struct MySqlOptions {
     poll_every: Duration,
     object_bytes_max: Option<usize>,
     single_writer: bool,
+    tables: TableNames,
     migrate: bool,
 }
 
@@ -59,6 +61,7 @@ impl MySqlOptions {
             poll_every: POLL_EVERY,
             object_bytes_max: None,
             single_writer: false,
+            tables: TableNames::default(),
             migrate: true,
         }
     }
@@ -102,6 +105,12 @@ impl MySqlOptions {
         self
     }
 
+    /// Tables with other names than the default ones; see [`TableNames`].
+    pub fn tables(mut self, names: TableNames) -> Self {
+        self.tables = names;
+        self
+    }
+
     /// Refuses a database without its tables, instead of making them: for users that may not.
     pub fn without_migrating(mut self) -> Self {
         self.migrate = false;
@@ -129,6 +138,9 @@ impl MySqlOptions {
     /// # Errors
     /// As [`MySql::connect`].
     pub async fn connect_to(self, dsn: &MySqlDsn) -> Result<MySql, BackendError> {
+        self.tables.check(Dialect::MariaDb).map_err(|error| {
+            BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
+        })?;
         self.pool.check().map_err(|error| {
             BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
         })?;
@@ -137,6 +149,7 @@ impl MySqlOptions {
             pool: self.pool,
             idle_transaction: self.idle_transaction,
             clock: StampClock::new(self.clock.clone()),
+            tables: self.tables.clone(),
         };
         let (server, facts) = open(&connecting, self.single_writer, self.migrate).await?;
         let object_bytes_max = self.object_limit(facts.packet_bytes_max, server.name())?;
@@ -145,9 +158,9 @@ impl MySqlOptions {
         server
             .read("set a session up", {
                 let clock = server.clock.clone();
-                move |connection| {
+                move |mut connection| {
                     let clock = clock.clone();
-                    Box::pin(async move { clock.now(connection).await })
+                    Box::pin(async move { clock.now(connection.raw()).await })
                 }
             })
             .await?;

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use workflow_core::adapter::{BackendError, Clock, ErrorKind, SystemClock};
 
 use super::server::Server;
+use crate::TableNames;
 
 /// How often the connection is used, so that the server knows that the process lives.
 const HEARD_EVERY: Duration = Duration::from_secs(5);
@@ -22,8 +23,8 @@ const RETAKEN_AFTER: Duration = Duration::from_millis(250);
 /// After how many seconds without a word the server ends the connection.
 const SILENCE_SECONDS_MAX: u32 = 30;
 
-/// The lock; lock names are those of the whole server.
-const LOCK: &str = "concat('wf-engine-', left(sha1(database()), 40))";
+/// The lock of a set of tables; lock names are those of the whole server.
+const LOCK: &str = "concat('wf-engine-', left(sha1(concat(coalesce(?, database()), '.', ?)), 40))";
 
 /// How many seconds the lock is waited for at the start: the connection of a process that was just killed may be seen for a
 /// moment longer.
@@ -86,7 +87,9 @@ async fn lock(server: &Server, wait_seconds: u32) -> Result<Option<MySqlConnecti
         let silence = format!("set session wait_timeout = {SILENCE_SECONDS_MAX}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(silence)).execute(&mut connection).await?;
         let take = sqlx::AssertSqlSafe(format!("select get_lock({LOCK}, {wait_seconds})"));
-        sqlx::query_scalar::<_, Option<i64>>(take).fetch_one(&mut connection).await
+        let names = server.statements.names();
+        let take = sqlx::query_scalar::<_, Option<i64>>(take).bind(names.schema()).bind(names.records());
+        take.fetch_one(&mut connection).await
     };
     let locked = locked.await.map_err(|error| server.wrap("take the engines' lock", error))?;
     Ok((locked == Some(1)).then_some(connection))
@@ -109,7 +112,7 @@ async fn keep(
         };
         if let Some(done) = done {
             if let Some(connection) = connection {
-                free(connection).await;
+                free(connection, server.statements.names()).await;
             }
             drop(done);
             return;
@@ -119,9 +122,10 @@ async fn keep(
 }
 
 /// Frees the lock. Should that fail, the server does it when the connection ends, however it does.
-async fn free(mut connection: MySqlConnection) {
+async fn free(mut connection: MySqlConnection, names: &TableNames) {
     let free = sqlx::AssertSqlSafe(format!("do release_lock({LOCK})"));
-    let freed = sqlx::raw_sql(free).execute(&mut connection).await;
+    let free = sqlx::query(free).bind(names.schema()).bind(names.records());
+    let freed = free.execute(&mut connection).await;
     let closed = connection.close().await;
     if let Err(error) = freed.and(closed) {
         tracing::debug!(error = %error, "the engines' lock was freed by ending its connection");

@@ -11,7 +11,9 @@ use workflow_core::adapter::{BackendError, ErrorKind};
 use super::clock::StampClock;
 use super::error::wrap;
 use super::session::{Facts, Family, Limits, set_up};
+use crate::TableNames;
 use crate::config::{MySqlDsn, PoolOptions};
+use crate::names::{Keys, Statements};
 
 /// How many statements a connection keeps prepared: each kind in each of its sizes.
 const STATEMENTS_MAX: usize = 512;
@@ -19,8 +21,12 @@ const STATEMENTS_MAX: usize = 512;
 /// After how long an idle connection is tried before it is used.
 const IDLE_TRIED_AFTER: Duration = Duration::from_secs(5);
 
+/// A connection with the names of the tables.
+pub(super) type Conn<'c> = crate::conn::Conn<'c, MySqlConnection>;
+
 /// A database, and how sessions with it are made.
 pub(super) struct Server {
+    pub(super) statements: Statements,
     pub(super) pool: MySqlPool,
     pub(super) clock: StampClock,
     options: MySqlConnectOptions,
@@ -34,6 +40,7 @@ pub(super) struct Connecting<'a> {
     pub(super) pool: PoolOptions,
     pub(super) idle_transaction: Duration,
     pub(super) clock: StampClock,
+    pub(super) tables: TableNames,
 }
 
 impl Connecting<'_> {
@@ -52,7 +59,7 @@ impl Connecting<'_> {
     }
 
     /// The connections of a store.
-    pub(super) fn server(&self, family: Family) -> Server {
+    fn server(&self, family: Family, statements: Statements) -> Server {
         let limits = Limits {
             statement: self.pool.statement_timeout_or(self.dsn.statement_timeout),
             idle_transaction: self.idle_transaction,
@@ -73,6 +80,7 @@ impl Connecting<'_> {
             })
             .connect_lazy_with(self.options());
         Server {
+            statements,
             pool,
             clock: self.clock.clone(),
             options: self.options(),
@@ -126,12 +134,14 @@ pub(super) async fn open(
     let mut first = connecting.first().await?;
     let facts = Facts::ask(&mut first).await.map_err(|error| wrap("ask for the version", &name, error))?;
     facts.check(single_writer)?;
+    let statements = Statements::new(connecting.tables.clone(), Keys::Plain);
+    let mut conn = Conn::new(&mut first, &statements);
     if migrate {
-        super::schema::migrate(&mut first, facts.family, &name).await?;
+        super::schema::migrate(&mut conn, facts.family, &name).await?;
     } else {
-        super::schema::check(&mut first, &name).await?;
+        super::schema::check(&mut conn, &name).await?;
     }
     // Nothing depends on how the connection ends.
     let _ = first.close().await;
-    Ok((Arc::new(connecting.server(facts.family)), facts))
+    Ok((Arc::new(connecting.server(facts.family, statements)), facts))
 }

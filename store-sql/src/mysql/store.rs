@@ -39,9 +39,12 @@ macro_rules! read {
         $store
             .0
             .server
-            .read($what, move |$connection| {
+            .read($what, move |mut $connection| {
                 $(let $owned = $owned.clone();)*
-                Box::pin(async move { $query.await })
+                Box::pin(async move {
+                    let $connection = &mut $connection;
+                    $query.await
+                })
             })
             .await
     };
@@ -90,11 +93,11 @@ impl MySqlStore {
         }
         self.0
             .server
-            .transaction("commit", move |connection, now| {
+            .transaction("commit", move |mut connection, now| {
                 let work = Arc::clone(&work);
                 Box::pin(async move {
                     let changes = work.changes.iter().filter(|change| !is_attached(change)).collect();
-                    Ok(Ended::Commit(commit::commit(connection, changes, &work.acked, now).await?))
+                    Ok(Ended::Commit(commit::commit(&mut connection, changes, &work.acked, now).await?))
                 })
             })
             .await
@@ -105,9 +108,11 @@ impl MySqlStore {
         let mut wait = BUSY_WAIT;
         loop {
             let shared = Arc::clone(work);
-            let made = self.0.server.transaction("commit alone", move |connection, now| {
+            let made = self.0.server.transaction("commit alone", move |mut connection, now| {
                 let work = Arc::clone(&shared);
-                Box::pin(async move { commit::commit_alone(connection, &work.changes[place], now).await })
+                Box::pin(
+                    async move { commit::commit_alone(&mut connection, &work.changes[place], now).await },
+                )
             });
             let outcome = match made.await {
                 Err(error) if error.kind() == ErrorKind::UnknownOutcome => {
@@ -263,7 +268,7 @@ impl Store for MySqlStore {
         let workflows: Arc<[WorkflowName]> = workflows.into();
         let clock = self.0.server.clock.clone();
         read!(self, "read what is due", [workflows, clock], |connection| async {
-            let now = clock.now(connection).await?;
+            let now = clock.now(connection.raw()).await?;
             due::due(connection, &workflows, limit, now).await
         })
     }
@@ -292,10 +297,10 @@ impl Store for MySqlStore {
         let role = role.clone();
         self.0
             .server
-            .transaction("register a role", move |connection, _| {
+            .transaction("register a role", move |mut connection, _| {
                 let role = role.clone();
                 Box::pin(async move {
-                    Ok(Ended::Commit(maintain::register(connection, role.as_str(), claim).await?))
+                    Ok(Ended::Commit(maintain::register(&mut connection, role.as_str(), claim).await?))
                 })
             })
             .await
@@ -310,7 +315,7 @@ impl Store for MySqlStore {
     ) -> Result<DriverlessSlice, BackendError> {
         let (name, clock) = (workflow_name.clone(), self.0.server.clock.clone());
         read!(self, "look for runs that nothing drives", [name, clock], |connection| async {
-            let before = clock.now(connection).await?.before(untouched_for);
+            let before = clock.now(connection.raw()).await?.before(untouched_for);
             maintain::driverless(connection, name.as_str(), before, after, limit).await
         })
     }
@@ -324,11 +329,11 @@ impl Store for MySqlStore {
         let name = workflow_name.clone();
         self.0
             .server
-            .transaction("purge", move |connection, now| {
+            .transaction("purge", move |mut connection, now| {
                 let name = name.clone();
                 Box::pin(async move {
                     let before = now.before(older_than);
-                    Ok(Ended::Commit(maintain::purge(connection, name.as_str(), before, limit).await?))
+                    Ok(Ended::Commit(maintain::purge(&mut connection, name.as_str(), before, limit).await?))
                 })
             })
             .await

@@ -32,17 +32,17 @@ pub(super) async fn commit(database: &Database, change: Arc<Change>) -> Result<O
 }
 
 async fn with_work(tx: &mut Tx, change: &Change) -> Result<Outcome, sqlx::Error> {
-    execute(tx.connection(), SAVEPOINT).await?;
+    execute(tx.raw(), SAVEPOINT).await?;
     let mut outcomes = in_transaction(tx, vec![change], &[]).await?;
     let outcome = outcomes.pop().unwrap_or(Outcome::Busy);
     if !matches!(outcome, Outcome::Stored(_)) {
         return Ok(outcome);
     }
-    execute(tx.connection(), USUAL_PLANS).await?;
+    execute(tx.raw(), USUAL_PLANS).await?;
     for effect in &change.effects {
         let Effect::Attached(work) = effect else { continue };
         let reason = match PostgresWork::of(work) {
-            Some(work) => match call(work, tx.connection()).await {
+            Some(work) => match call(work, tx.raw()).await {
                 Ok(()) => continue,
                 Err(WorkError::Again(error)) => return Err(error),
                 Err(WorkError::Failed(reason)) => reason,
@@ -50,7 +50,7 @@ async fn with_work(tx: &mut Tx, change: &Change) -> Result<Outcome, sqlx::Error>
             None => "the attached work is for another kind of store than PostgreSQL".to_owned(),
         };
         // If this does not work either it is the connection that failed, and all is tried again.
-        execute(tx.connection(), ROLLBACK).await?;
+        execute(tx.raw(), ROLLBACK).await?;
         return Ok(Outcome::AttachedFailed(reason.into()));
     }
     Ok(outcome)

@@ -12,6 +12,9 @@ use super::error::wrap;
 /// The oldest server that this store works with, as PostgreSQL numbers it.
 const SERVER_MIN: u32 = 150_000;
 
+/// A connection with the names of the tables.
+pub(super) type Conn<'c> = crate::conn::Conn<'c, PgConnection>;
+
 /// How long the connection may stay unused before it is closed.
 const IDLE_MAX: Duration = Duration::from_secs(600);
 

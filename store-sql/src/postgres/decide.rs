@@ -93,7 +93,7 @@ async fn lock(tx: &mut Tx, changes: &[Decided<'_>], locking: Locking) -> Result<
         Locking::SkipLocked => LOCK_SKIPPING,
     };
     let roles: Vec<&str> = roles.into_iter().collect();
-    for row in sqlx::query(statement).bind(roles).bind(runs).fetch_all(tx.connection()).await? {
+    for row in sqlx::query(tx.sql(statement)).bind(roles).bind(runs).fetch_all(tx.raw()).await? {
         let (is_role, key, number): (bool, &str, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         if is_role {
             locked.epochs.insert(key.to_owned(), number.unsigned_abs());
@@ -120,7 +120,7 @@ async fn versions(tx: &mut Tx, changes: &mut [Decided<'_>], locked: &Locked) -> 
     if unseen.is_empty() {
         return Ok(());
     }
-    let rows = sqlx::query_scalar::<_, String>(EXIST).bind(unseen).fetch_all(tx.connection()).await?;
+    let rows = sqlx::query_scalar::<_, String>(tx.sql(EXIST)).bind(unseen).fetch_all(tx.raw()).await?;
     let taken: HashSet<RunId> = rows.iter().filter_map(|run_id| run_id.parse().ok()).collect();
     for each in changes.iter_mut().filter(|each| each.stands()) {
         if wanted(each).is_some() && !locked.versions.contains_key(&each.change.run_id) {
@@ -143,13 +143,13 @@ async fn slots(tx: &mut Tx, changes: &mut [Decided<'_>]) -> Result<(), sqlx::Err
     if wanted.is_empty() {
         return Ok(());
     }
-    let query = sqlx::query_scalar::<_, i64>(SLOTS)
+    let query = sqlx::query_scalar::<_, i64>(tx.sql(SLOTS))
         .bind(wanted.iter().map(|(_, key)| key.workflow_name.as_str()).collect::<Vec<_>>())
         .bind(wanted.iter().map(|(_, key)| key.foreign_id.as_str()).collect::<Vec<_>>())
         .bind(wanted.iter().map(|(_, key)| text(&key.spec)).collect::<Vec<_>>())
         .bind(wanted.iter().map(|(_, key)| column(key.slot)).collect::<Vec<_>>());
     let places: Vec<usize> = wanted.iter().map(|(at, _)| *at).collect();
-    let taken = query.fetch_all(tx.connection()).await?;
+    let taken = query.fetch_all(tx.raw()).await?;
     refuse(changes, &places, &taken);
     Ok(())
 }
@@ -166,12 +166,12 @@ async fn callbacks(tx: &mut Tx, changes: &mut [Decided<'_>]) -> Result<(), sqlx:
     if wanted.is_empty() {
         return Ok(());
     }
-    let query = sqlx::query_scalar::<_, i64>(CALLBACKS)
+    let query = sqlx::query_scalar::<_, i64>(tx.sql(CALLBACKS))
         .bind(wanted.iter().map(|(_, run_id, _)| run_id.as_str()).collect::<Vec<_>>())
         .bind(wanted.iter().map(|(_, _, callback)| callback.status.get()).collect::<Vec<_>>())
         .bind(wanted.iter().map(|(_, _, callback)| text(&callback.key)).collect::<Vec<_>>());
     let places: Vec<usize> = wanted.iter().map(|(at, ..)| *at).collect();
-    let taken = query.fetch_all(tx.connection()).await?;
+    let taken = query.fetch_all(tx.raw()).await?;
     refuse(changes, &places, &taken);
     Ok(())
 }

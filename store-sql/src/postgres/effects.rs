@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use sqlx::PgConnection;
 use workflow_core::adapter::{
     Callback, Change, DeadLetter, Effect, NewTimer, RetryKey, RetryUpdate, SlotKey, TimerKey,
 };
 use workflow_core::{RunId, StatusCode, Timestamp, Version, encode_outbox};
 
+use super::connect::Conn;
 use super::create::{array, as_i64, text};
 use super::stamp::column;
 use super::timers;
@@ -114,17 +114,16 @@ impl<'a> Effects<'a> {
         }
     }
 
-    pub(super) async fn write(
-        &self,
-        connection: &mut PgConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    pub(super) async fn write(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         of_runs(connection, DELETE_RETRIES, &self.delete_retries).await?;
         timers::write(connection, self, now).await?;
         self.write_retries(connection, now).await?;
         self.write_dead_letters(connection, now).await?;
         if !self.delete_outbox.is_empty() {
-            sqlx::query(DELETE_OUTBOX).bind(&self.delete_outbox[..]).execute(&mut *connection).await?;
+            sqlx::query(connection.sql(DELETE_OUTBOX))
+                .bind(&self.delete_outbox[..])
+                .execute(connection.raw())
+                .await?;
         }
         of_slots(connection, TAKE_SLOT, &self.take_slots).await?;
         of_slots(connection, FORGET_SLOTS, &self.forget_slots).await?;
@@ -135,29 +134,25 @@ impl<'a> Effects<'a> {
         Ok(())
     }
 
-    async fn write_retries(&self, connection: &mut PgConnection, now: Timestamp) -> Result<(), sqlx::Error> {
+    async fn write_retries(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         let keys = &self.delete_retry;
         if !keys.is_empty() {
-            let query = sqlx::query(DELETE_RETRY)
+            let query = sqlx::query(connection.sql(DELETE_RETRY))
                 .bind(array(keys, |key| key.run_id.to_string()))
                 .bind(array(keys, |key| as_i64(key.version.get())))
                 .bind(array(keys, |key| key.process.as_str()));
-            query.execute(&mut *connection).await?;
+            query.execute(connection.raw()).await?;
         }
         of_retries(connection, REPLACE_RETRY, &self.replace_retries, now).await?;
         of_retries(connection, PUT_RETRY, &self.put_retries, now).await
     }
 
-    async fn write_dead_letters(
-        &self,
-        connection: &mut PgConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    async fn write_dead_letters(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         let letters = &self.dead_letters;
         if letters.is_empty() {
             return Ok(());
         }
-        let query = sqlx::query(PUT_DEAD_LETTER)
+        let query = sqlx::query(connection.sql(PUT_DEAD_LETTER))
             .bind(array(letters, |letter| text(&letter.id)))
             .bind(array(letters, |letter| text(&letter.workflow_name)))
             .bind(array(letters, |letter| letter.run_id.map(|run_id| run_id.to_string())))
@@ -166,52 +161,52 @@ impl<'a> Effects<'a> {
             .bind(array(letters, |letter| text(&letter.reason)))
             .bind(array(letters, |letter| &letter.data[..]))
             .bind(column(now));
-        query.execute(connection).await.map(drop)
+        query.execute(connection.raw()).await.map(drop)
     }
 
-    async fn write_callbacks(
-        &self,
-        connection: &mut PgConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    async fn write_callbacks(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         let put = &self.put_callbacks;
         if !put.is_empty() {
-            let query = sqlx::query(PUT_CALLBACK)
+            let query = sqlx::query(connection.sql(PUT_CALLBACK))
                 .bind(array(put, |(run_id, _)| run_id.to_string()))
                 .bind(array(put, |(_, callback)| callback.status.get()))
                 .bind(array(put, |(_, callback)| text(&callback.key)))
                 .bind(array(put, |(_, callback)| &callback.payload[..]))
                 .bind(array(put, |(_, callback)| i16::from(callback.applied)))
                 .bind(now.as_millis());
-            query.execute(&mut *connection).await?;
+            query.execute(connection.raw()).await?;
         }
         let apply = &self.apply_callbacks;
         if apply.is_empty() {
             return Ok(());
         }
-        let query = sqlx::query(APPLY_CALLBACK)
+        let query = sqlx::query(connection.sql(APPLY_CALLBACK))
             .bind(array(apply, |(run_id, ..)| run_id.to_string()))
             .bind(array(apply, |(_, status, _)| status.get()))
             .bind(array(apply, |(.., key)| text(key)));
-        query.execute(connection).await.map(drop)
+        query.execute(connection.raw()).await.map(drop)
     }
 }
 
 /// Runs a statement over an array of runs.
 pub(super) async fn of_runs(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     statement: &'static str,
     runs: &[RunId],
 ) -> Result<(), sqlx::Error> {
     if runs.is_empty() {
         return Ok(());
     }
-    sqlx::query(statement).bind(array(runs, RunId::to_string)).execute(connection).await.map(drop)
+    sqlx::query(connection.sql(statement))
+        .bind(array(runs, RunId::to_string))
+        .execute(connection.raw())
+        .await
+        .map(drop)
 }
 
 /// Runs a statement over an array of retry rows.
 async fn of_retries(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     statement: &'static str,
     rows: &[&RetryUpdate],
     now: Timestamp,
@@ -224,7 +219,7 @@ async fn of_retries(
     if rows.is_empty() {
         return Ok(());
     }
-    let query = sqlx::query(statement)
+    let query = sqlx::query(connection.sql(statement))
         .bind(array(&rows, |row| row.key.run_id.to_string()))
         .bind(array(&rows, |row| as_i64(row.key.version.get())))
         .bind(array(&rows, |row| row.key.process.as_str()))
@@ -233,21 +228,21 @@ async fn of_retries(
         .bind(array(&rows, |row| row.due.map(|due| column(due.resolve(now)))))
         .bind(array(&rows, |row| text(&row.last_error)))
         .bind(array(&rows, |row| encode_outbox(&row.event)));
-    query.execute(connection).await.map(drop)
+    query.execute(connection.raw()).await.map(drop)
 }
 
 async fn of_slots(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     statement: &'static str,
     keys: &[&SlotKey],
 ) -> Result<(), sqlx::Error> {
     if keys.is_empty() {
         return Ok(());
     }
-    let query = sqlx::query(statement)
+    let query = sqlx::query(connection.sql(statement))
         .bind(array(keys, |key| key.workflow_name.as_str()))
         .bind(array(keys, |key| key.foreign_id.as_str()))
         .bind(array(keys, |key| text(&key.spec)))
         .bind(array(keys, |key| column(key.slot)));
-    query.execute(connection).await.map(drop)
+    query.execute(connection.raw()).await.map(drop)
 }

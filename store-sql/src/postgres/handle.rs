@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::postgres::PgConnectOptions;
-use workflow_core::adapter::{Backend, BackendError, Clock};
+use workflow_core::adapter::{Backend, BackendError, Clock, ErrorKind};
 use workflow_core::memory::{InProcessScheduler, InProcessStreamer};
 
 use super::clock::StampClock;
-use super::connect::{Limits, Place};
+use super::connect::{Conn, Limits, Place};
 use super::schema;
 use super::store::{PostgresStore, Settings};
 use super::transaction::Database;
+use crate::names::{Keys, Statements};
+use crate::{Dialect, TableNames};
 
 /// How many connections there are if nothing else is said.
 const CONNECTIONS_MAX: u32 = 10;
@@ -108,6 +110,7 @@ pub struct PostgresOptions {
     limits: Limits,
     settings: Settings,
     clock: StampClock,
+    tables: TableNames,
     migrate: bool,
 }
 
@@ -128,7 +131,7 @@ impl PostgresOptions {
             idle_in_transaction: IDLE_IN_TRANSACTION,
         };
         let settings = Settings { object_bytes_max: OBJECT_BYTES_MAX, poll_every: POLL_EVERY };
-        Self { limits, settings, clock: StampClock::default(), migrate: true }
+        Self { limits, settings, clock: StampClock::default(), tables: TableNames::default(), migrate: true }
     }
 
     /// How many connections there are at most, beside the one that an engine holds; 10 by default, and 3 at least.
@@ -182,6 +185,12 @@ impl PostgresOptions {
         self
     }
 
+    /// Tables with other names than the default ones; see [`TableNames`].
+    pub fn tables(mut self, names: TableNames) -> Self {
+        self.tables = names;
+        self
+    }
+
     /// Refuses a database whose tables are not there or are too old, instead of making them.
     pub fn existing(mut self) -> Self {
         self.migrate = false;
@@ -207,16 +216,21 @@ impl PostgresOptions {
     }
 
     async fn connect_to(self, place: Place) -> Result<Postgres, BackendError> {
+        self.tables.check(Dialect::Postgres).map_err(|error| {
+            BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
+        })?;
+        let statements = Statements::new(self.tables, Keys::Plain);
         let mut connection = place.connect().await.map_err(|error| place.wrap("connect", error))?;
         place.check(&connection)?;
+        let mut conn = Conn::new(&mut connection, &statements);
         if self.migrate {
-            schema::migrate(&mut connection, &place).await?;
+            schema::migrate(&mut conn, &place).await?;
         } else {
-            schema::require(&mut connection, &place).await?;
+            schema::require(&mut conn, &place).await?;
         }
         // It has done its work; that it cannot be closed in order is nobody's loss.
         let _ = connection.close().await;
-        let store = PostgresStore::new(Database::new(Arc::new(place), self.clock), self.settings);
+        let store = PostgresStore::new(Database::new(Arc::new(place), self.clock, statements), self.settings);
         let backend = Backend::new(store.clone(), InProcessStreamer::new(), InProcessScheduler::new());
         Ok(Postgres { store, backend })
     }

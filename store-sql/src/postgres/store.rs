@@ -14,6 +14,7 @@ use workflow_core::{
     WorkflowName,
 };
 
+use super::connect::Conn;
 use super::error::{Class, class};
 use super::right::EngineRight;
 use super::transaction::Database;
@@ -76,7 +77,7 @@ macro_rules! read {
             tries += 1;
             let read = async {
                 let mut connection = database.connection(tries > 1).await?;
-                let $connection = &mut *connection;
+                let $connection = &mut Conn::new(&mut *connection, database.statements());
                 $query.await
             };
             match read.await {
@@ -111,7 +112,7 @@ impl Store for PostgresStore {
             let context = format!("an engine runs on {} in this process already", self.place());
             return Err(BackendError::new(ErrorKind::AlreadyRunning, context));
         }
-        *right = Some(EngineRight::take(self.0.database.place()).await?);
+        *right = Some(EngineRight::take(self.0.database.place(), self.0.database.statements()).await?);
         Ok(())
     }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, PgConnection, PgPool, Row};
+use sqlx::{Connection, PgConnection, PgPool, Row, SqlStr};
 use workflow_core::Timestamp;
 use workflow_core::adapter::{BackendError, BoxFuture, Clock, ErrorKind, SystemClock};
 
 use super::clock::StampClock;
-use super::connect::Place;
+use super::connect::{Conn, Place};
 use super::error::{Class, class, code};
+use crate::names::Statements;
 
 /// How often a transaction is tried. With a lock's time-out that is longer than a frozen owner may keep a lock.
 const ATTEMPTS_MAX: u32 = 5;
@@ -31,25 +32,38 @@ const BEGIN: &str =
 /// A commit must not be cut short: with a synchronous standby it would stay, and be reported as failed.
 const COMMIT: &str = "set local statement_timeout = 0; commit";
 
-/// A database: its pool, its place and its clock. Clones share them.
+/// A database: its pool, its place, its clock and the names of its tables. Clones share them.
 #[derive(Clone)]
 pub(super) struct Database {
     pool: PgPool,
     place: Arc<Place>,
     clock: StampClock,
+    statements: Statements,
 }
 
 /// A transaction that has begun.
 pub(super) struct Tx {
     connection: PoolConnection<sqlx::Postgres>,
+    statements: Statements,
     xid: String,
     now: Timestamp,
     ended: bool,
 }
 
 impl Tx {
-    pub(super) fn connection(&mut self) -> &mut PgConnection {
+    /// The driver's connection.
+    pub(super) fn raw(&mut self) -> &mut PgConnection {
         &mut self.connection
+    }
+
+    /// The connection with the names of the tables.
+    pub(super) fn conn(&mut self) -> Conn<'_> {
+        Conn::new(&mut self.connection, &self.statements)
+    }
+
+    /// The text of a statement that is written with the default names.
+    pub(super) fn sql(&self, text: &'static str) -> SqlStr {
+        self.statements.sql(text)
     }
 
     /// When it began, in whole milliseconds.
@@ -83,8 +97,12 @@ enum Fate {
 }
 
 impl Database {
-    pub(super) fn new(place: Arc<Place>, clock: StampClock) -> Self {
-        Self { pool: place.pool(), place, clock }
+    pub(super) fn new(place: Arc<Place>, clock: StampClock, statements: Statements) -> Self {
+        Self { pool: place.pool(), place, clock, statements }
+    }
+
+    pub(super) fn statements(&self) -> &Statements {
+        &self.statements
     }
 
     pub(super) fn place(&self) -> &Arc<Place> {
@@ -190,7 +208,7 @@ impl Database {
         match begun {
             Ok((xid, now)) => {
                 let now = self.clock.now(Timestamp::from_millis(now));
-                Ok(Tx { connection, xid, now, ended: false })
+                Ok(Tx { connection, statements: self.statements.clone(), xid, now, ended: false })
             }
             Err(error) => {
                 connection.close_on_drop();

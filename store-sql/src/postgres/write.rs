@@ -49,12 +49,12 @@ pub(super) async fn write(
     if rows.is_empty() && entries.is_empty() && moves.is_empty() && acked.is_empty() {
         return Ok(());
     }
-    let query = sqlx::query(WRITE).bind(column(tx.now()));
+    let query = sqlx::query(tx.sql(WRITE)).bind(column(tx.now()));
     let query = bind_moves(bind_entries(bind_rows(query, &rows), &entries), &moves);
     let mut gone = array(acked, EventId::to_string);
     // In one order, so that no two commits wait for each other.
     gone.sort_unstable();
-    let updated = query.bind(gone).execute(tx.connection()).await?.rows_affected();
+    let updated = query.bind(gone).execute(tx.raw()).await?.rows_affected();
     if updated == moves.len() as u64 {
         return Ok(());
     }

@@ -1,6 +1,5 @@
 //! What is stored beside records: timers, retries, dead letters, slots, callbacks.
 
-use sqlx::SqliteConnection;
 use workflow_core::adapter::{
     Callback, Change, DeadLetter, Effect, NewTimer, RetryKey, RetryUpdate, SlotKey, TimerKey,
 };
@@ -8,6 +7,7 @@ use workflow_core::{RunId, StatusCode, Timestamp, Version, encode_outbox};
 
 use super::bulk::{Bound, Bulk};
 use super::commit::as_i64;
+use super::open::Conn;
 
 /// States of a timer in its table; 0 is open, 3 cancelled.
 pub(super) mod timer_state {
@@ -181,11 +181,7 @@ impl<'a> Effects<'a> {
         }
     }
 
-    pub(super) async fn write(
-        &self,
-        connection: &mut SqliteConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    pub(super) async fn write(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         DELETE_RETRIES.run(connection, &self.delete_retries, |q, run_id| q.bind(run_id.to_string())).await?;
         self.write_timers(connection, now).await?;
         DELETE_RETRY.run(connection, &self.delete_retry, |q, key| bind_retry_key(q, key)).await?;
@@ -215,11 +211,7 @@ impl<'a> Effects<'a> {
         Ok(())
     }
 
-    async fn write_timers(
-        &self,
-        connection: &mut SqliteConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    async fn write_timers(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         SET_TIMER
             .run(connection, &self.set_timers, |q, (key, state)| bind_timer_key(q, key).bind(*state))
             .await?;

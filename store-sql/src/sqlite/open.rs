@@ -10,6 +10,9 @@ use workflow_core::adapter::{BackendError, ErrorKind};
 
 use super::error::{is_busy, wrap};
 
+/// A connection with the names of the tables.
+pub(super) type Conn<'c> = crate::conn::Conn<'c, SqliteConnection>;
+
 /// How long a statement waits for another process's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "not every test needs all of it")]
 
 pub(crate) mod cutting;
+pub(crate) mod fixture;
 
 use std::str::FromStr;
 use std::sync::Arc;
