@@ -1,5 +1,7 @@
 //! The SQL store of a durable workflow engine: records, outbox, timers, retries and history in one database.
 
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub mod any;
 pub mod config;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod conn;
@@ -17,6 +19,8 @@ mod record_row;
 mod rounds;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod work_error;
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub use database::{Database, DatabaseOptions};

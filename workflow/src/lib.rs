@@ -49,7 +49,7 @@ pub use store_sql::postgres;
 #[cfg(feature = "sqlite")]
 pub use store_sql::sqlite;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
-pub use store_sql::{Database, DatabaseOptions, config};
+pub use store_sql::{Database, DatabaseOptions, any, config};
 
 /// What most programs need, by one `use` line.
 pub mod prelude {

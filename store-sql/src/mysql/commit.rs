@@ -5,7 +5,7 @@ use std::sync::Arc;
 use workflow_core::adapter::{Change, Effect, Expect, OutboxRow, Outcome};
 use workflow_core::{EventId, HistoryEntry, Record, Timestamp, encode_outbox};
 
-use super::attach::{MySqlWork, WorkError};
+use super::attach::MySqlWork;
 use super::bulk::{Bound, Bulk};
 use super::create::create;
 use super::decide::{Decided, decide};
@@ -16,6 +16,7 @@ use super::rows::{as_i64, datetime};
 use super::server::Conn;
 use super::transaction::Ended;
 use crate::rounds::next_round;
+use crate::work_error::WorkError;
 
 /// The rows are there and locked, so each new one meets its own primary key first and becomes an update of that row.
 /// Whether all did is seen by the count: two for a row that was updated, one for one that was inserted.
@@ -153,7 +154,7 @@ pub(super) async fn commit_alone(
     sqlx::raw_sql("savepoint workflow_attached").execute(connection.raw()).await?;
     for effect in &change.effects {
         let Effect::Attached(work) = effect else { continue };
-        let failed = match work.downcast_ref::<MySqlWork>() {
+        let failed = match MySqlWork::of(work) {
             Some(work) => match work.call(connection.raw()).await {
                 Ok(()) => continue,
                 Err(WorkError::Again(error)) => return Err(error),

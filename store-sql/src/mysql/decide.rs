@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use workflow_core::adapter::{Change, Expect, Outcome};
-use workflow_core::{Epoch, Meta, Record, RunId, Version};
+use workflow_core::{Epoch, Record, RunId, Version};
 
 use super::bulk::Bulk;
-use super::rows::{run_id, value, version};
+use super::rows::{run_id, value};
 use super::server::Conn;
+use crate::record_row::shared_version_of;
 
 /// Locked against later owners until the transaction ends.
 const EPOCHS: Bulk = Bulk::any_of(
@@ -18,14 +19,12 @@ const EPOCHS: Bulk = Bulk::any_of(
 /// Locked in the order of their ids, so that two commits never wait for each other; what somebody else holds is passed
 /// over.
 const LOCKED: Bulk = Bulk::any_of(
-    "select run_id, version, if(version is null, meta, null) from workflow_records force index (primary) where run_id \
-     in (",
+    "select run_id, version, meta from workflow_records force index (primary) where run_id in (",
     ") order by run_id for update skip locked",
 );
 
 const COMMITTED: Bulk = Bulk::any_of(
-    "select run_id, version, if(version is null, meta, null) from workflow_records force index (primary) where run_id \
-     in (",
+    "select run_id, version, meta from workflow_records force index (primary) where run_id in (",
     ")",
 );
 
@@ -134,19 +133,10 @@ async fn versions(
     let rows = statement.fetch(connection, runs, |query, run_id| query.bind(run_id.to_string())).await?;
     let mut versions = HashMap::with_capacity(rows.len());
     for row in rows {
-        let stored = match value::<Option<i64>>(&row, 1)? {
-            Some(number) => version(number),
-            None => version_in_meta(value::<Option<Vec<u8>>>(&row, 2)?.as_deref()),
-        };
-        if let Some(stored) = stored {
+        let meta: Option<Vec<u8>> = value(&row, 2)?;
+        if let Some(stored) = shared_version_of(value(&row, 1)?, meta.as_deref()) {
             versions.insert(run_id(value(&row, 0)?)?, stored);
         }
     }
     Ok(versions)
-}
-
-/// The version of a row that another program stored, which knows only of the number inside `meta`.
-pub(super) fn version_in_meta(meta: Option<&[u8]>) -> Option<Version> {
-    let meta = Meta::decode(meta).ok()?;
-    Version::new(meta.version.max(1))
 }

@@ -86,6 +86,7 @@ const OLD: &str = "select run_id from workflow_records force index (workflow_rec
                    workflow_records.workflow_name = ? and created_at < ? and updated_at < ? and run_state in (?, ?, ?) and \
                    not exists (select 1 from workflow_outbox o where o.run_id = workflow_records.run_id) and not exists \
                    (select 1 from workflow_retries y where y.run_id = workflow_records.run_id and y.due_at is not null) \
+                   and not exists (select 1 from workflow_outbox g where g.run_id is null and g.workflow_name = ?) \
                    order by created_at limit ? for update skip locked";
 
 /// One slice of the live runs of a workflow, by their index; those that nothing drives.
@@ -129,7 +130,8 @@ async fn driven(connection: &mut Conn<'_>, records: &[Record]) -> Result<HashSet
     Ok(driven)
 }
 
-/// Deletes old runs that have ended and to which nothing is owed; those that somebody holds are left to the next time.
+/// Deletes old runs that have ended and to which nothing is owed. Outbox rows of the Go library do not say of which run they
+/// are, so that they keep all of their workflow. Those that somebody holds are left to the next time.
 pub(super) async fn purge(
     connection: &mut Conn<'_>,
     workflow: &str,
@@ -144,6 +146,7 @@ pub(super) async fn purge(
         .bind(ended[0])
         .bind(ended[1])
         .bind(ended[2])
+        .bind(workflow)
         .bind(limit(count))
         .fetch_all(connection.raw())
         .await?;

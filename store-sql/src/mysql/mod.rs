@@ -28,6 +28,7 @@ mod session;
 mod store;
 mod transaction;
 
+pub(crate) use attach::MySqlWork;
 pub use attach::attach;
 pub use handle::MySql;
 pub use options::MySqlOptions;

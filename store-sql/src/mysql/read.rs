@@ -15,7 +15,6 @@ use workflow_core::{
 };
 
 use super::bulk::Bulk;
-use super::decide::version_in_meta;
 use super::effects::bind_run;
 use super::error::corrupt;
 use super::rows::{as_i64, instant, limit, maybe_instant, run_id, value, version};
@@ -36,11 +35,9 @@ const ENTERED: Bulk = Bulk::any_where(
 
 /// A record from a row that was selected by [`record_columns`].
 pub(super) fn record(row: &MySqlRow, names: &TableNames) -> Result<Record, BackendError> {
-    let read = || -> Result<RecordRow, sqlx::Error> {
-        let meta: Option<Vec<u8>> = value(row, 8)?;
-        let stored: Option<i64> = value(row, 9)?;
-        let in_meta = || version_in_meta(meta.as_deref()).map_or(0, |version| as_i64(version.get()));
-        Ok(RecordRow {
+    let read = || -> Result<(RecordRow, Option<i64>), sqlx::Error> {
+        let version: Option<i64> = value(row, 9)?;
+        let row = RecordRow {
             run_id: value(row, 0)?,
             workflow_name: value(row, 1)?,
             foreign_id: value(row, 2)?,
@@ -49,16 +46,18 @@ pub(super) fn record(row: &MySqlRow, names: &TableNames) -> Result<Record, Backe
             object: value(row, 5)?,
             created_at: instant(row, 6)?.as_millis(),
             updated_at: instant(row, 7)?.as_millis(),
-            version: stored.unwrap_or_else(in_meta),
-            meta,
+            meta: value(row, 8)?,
+            version: version.unwrap_or_default(),
             last_event_id: value(row, 10)?,
             paused_by: value(row, 11)?,
             start_key: value(row, 12)?,
-        })
+        };
+        Ok((row, version))
     };
     let run = || value::<String>(row, 0).unwrap_or_default();
     let read = read().map_err(|error| corrupt(names.records(), format_args!("run {}: {error}", run())));
-    read?.into_record(names.records())
+    let (row, version) = read?;
+    row.into_shared_record(version, names.records())
 }
 
 pub(super) async fn lookup(connection: &mut Conn<'_>, runs: &[RunId]) -> Result<Vec<Found>, sqlx::Error> {

@@ -26,6 +26,10 @@ const SILENCE_SECONDS_MAX: u32 = 30;
 /// The lock of a set of tables; lock names are those of the whole server.
 const LOCK: &str = "concat('wf-engine-', left(sha1(concat(coalesce(?, database()), '.', ?)), 40))";
 
+/// How many seconds the lock is waited for at the start: the connection of a process that was just killed may be seen for a
+/// moment longer.
+const WAIT_SECONDS: u32 = 1;
+
 /// What became of the right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -46,7 +50,7 @@ pub(super) struct EngineRight {
 impl EngineRight {
     /// Takes the lock, or refuses.
     pub(super) async fn take(server: &Arc<Server>) -> Result<Self, BackendError> {
-        let Some(connection) = lock(server).await? else { return Err(taken(server)) };
+        let Some(connection) = lock(server, WAIT_SECONDS).await? else { return Err(taken(server)) };
         let state = Arc::new(AtomicU8::new(State::Held as u8));
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(keep(Arc::clone(server), connection, Arc::clone(&state), stopped));
@@ -77,12 +81,12 @@ fn taken(server: &Server) -> BackendError {
 }
 
 /// A connection that has the lock; `None` if another one has it.
-async fn lock(server: &Server) -> Result<Option<MySqlConnection>, BackendError> {
+async fn lock(server: &Server, wait_seconds: u32) -> Result<Option<MySqlConnection>, BackendError> {
     let mut connection = server.own_connection().await?;
     let locked = async {
         let silence = format!("set session wait_timeout = {SILENCE_SECONDS_MAX}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(silence)).execute(&mut connection).await?;
-        let take = sqlx::AssertSqlSafe(format!("select get_lock({LOCK}, 0)"));
+        let take = sqlx::AssertSqlSafe(format!("select get_lock({LOCK}, {wait_seconds})"));
         let names = server.statements.names();
         let take = sqlx::query_scalar::<_, Option<i64>>(take).bind(names.schema()).bind(names.records());
         take.fetch_one(&mut connection).await
@@ -141,7 +145,7 @@ async fn keep_once(
         tracing::warn!(database = server.name(), "the connection that holds the engines' lock was lost");
         state.store(State::Lost as u8, Ordering::Release);
     }
-    match lock(server).await {
+    match lock(server, 0).await {
         Ok(Some(connection)) => {
             tracing::info!(database = server.name(), "the engines' lock is held again");
             state.store(State::Held as u8, Ordering::Release);

@@ -5,13 +5,37 @@ use std::sync::Arc;
 use sqlx::PgConnection;
 use workflow_core::adapter::{Attached, BoxFuture};
 
-/// What the store makes of attached work.
-pub(super) struct PostgresWork(Box<WorkFn>);
+use super::error::is_in_the_way;
+use crate::any::AnyWork;
+use crate::work_error::WorkError;
 
-type WorkFn = dyn for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<(), String>> + Send + Sync;
+/// What the store makes of attached work.
+pub(crate) struct PostgresWork(Box<WorkFn>);
+
+type WorkFn = dyn for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<(), WorkError>> + Send + Sync;
 
 impl PostgresWork {
-    pub(super) fn call<'c>(&self, connection: &'c mut PgConnection) -> BoxFuture<'c, Result<(), String>> {
+    pub(crate) fn new<W, E>(work: W) -> Self
+    where
+        W: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<(), E>> + Send + Sync + 'static,
+        E: std::fmt::Display + Send + 'static,
+    {
+        let work = Arc::new(work);
+        Self(Box::new(move |connection| {
+            let work = Arc::clone(&work);
+            Box::pin(
+                async move { work(connection).await.map_err(|error| WorkError::new(error, is_in_the_way)) },
+            )
+        }))
+    }
+
+    /// The work of a change, if it is for this store.
+    pub(super) fn of(attached: &Attached) -> Option<&Self> {
+        let any = || attached.downcast_ref::<AnyWork>().map(|work| &work.postgres);
+        attached.downcast_ref().or_else(any)
+    }
+
+    pub(super) fn call<'c>(&self, connection: &'c mut PgConnection) -> BoxFuture<'c, Result<(), WorkError>> {
         (self.0)(connection)
     }
 }
@@ -19,8 +43,8 @@ impl PostgresWork {
 /// Work on the same database that commits with a transition or not at all: give it to
 /// [`Run::attach`](workflow_core::Run::attach).
 ///
-/// It runs after the transition was found to hold, and may run again, as a transaction may. It must neither begin nor
-/// end a transaction.
+/// It runs after the transition was found to hold, and may run again, as a transaction may: give its `sqlx` errors back,
+/// so that deadlocks can be told from failures. It must neither begin nor end a transaction.
 ///
 /// ```
 /// use store_sql::postgres::attach;
@@ -37,9 +61,5 @@ where
     W: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<(), E>> + Send + Sync + 'static,
     E: std::fmt::Display + Send + 'static,
 {
-    let work = Arc::new(work);
-    Attached::new(PostgresWork(Box::new(move |connection| {
-        let work = Arc::clone(&work);
-        Box::pin(async move { work(connection).await.map_err(|error| error.to_string()) })
-    })))
+    Attached::new(PostgresWork::new(work))
 }

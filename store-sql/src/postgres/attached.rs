@@ -10,6 +10,7 @@ use workflow_core::adapter::{BackendError, Change, Effect, Outcome};
 use super::attach::PostgresWork;
 use super::commit::in_transaction;
 use super::transaction::{Database, Tx};
+use crate::work_error::WorkError;
 
 /// The user's statements are planned as the server sees fit, not as the store's own.
 const USUAL_PLANS: &str =
@@ -40,23 +41,25 @@ async fn with_work(tx: &mut Tx, change: &Change) -> Result<Outcome, sqlx::Error>
     execute(tx.raw(), USUAL_PLANS).await?;
     for effect in &change.effects {
         let Effect::Attached(work) = effect else { continue };
-        let failed = match work.downcast_ref::<PostgresWork>() {
-            Some(work) => call(work, tx.raw()).await.err(),
-            None => Some("the attached work is for another kind of store than PostgreSQL".to_owned()),
+        let reason = match PostgresWork::of(work) {
+            Some(work) => match call(work, tx.raw()).await {
+                Ok(()) => continue,
+                Err(WorkError::Again(error)) => return Err(error),
+                Err(WorkError::Failed(reason)) => reason,
+            },
+            None => "the attached work is for another kind of store than PostgreSQL".to_owned(),
         };
-        if let Some(reason) = failed {
-            // If this does not work either it is the connection that failed, and all is tried again.
-            execute(tx.raw(), ROLLBACK).await?;
-            return Ok(Outcome::AttachedFailed(reason.into()));
-        }
+        // If this does not work either it is the connection that failed, and all is tried again.
+        execute(tx.raw(), ROLLBACK).await?;
+        return Ok(Outcome::AttachedFailed(reason.into()));
     }
     Ok(outcome)
 }
 
 /// Runs the user's work; a panic is a failure of it.
-async fn call(work: &PostgresWork, connection: &mut PgConnection) -> Result<(), String> {
+async fn call(work: &PostgresWork, connection: &mut PgConnection) -> Result<(), WorkError> {
     let called = AssertUnwindSafe(async { work.call(connection).await }).catch_unwind().await;
-    called.unwrap_or_else(|_| Err("the attached work panicked".to_owned()))
+    called.unwrap_or_else(|_| Err(WorkError::Failed("the attached work panicked".to_owned())))
 }
 
 async fn execute(connection: &mut PgConnection, statement: &'static str) -> Result<(), sqlx::Error> {

@@ -10,6 +10,7 @@ use super::commit::Decided;
 use super::create::text;
 use super::stamp::column;
 use super::transaction::Tx;
+use crate::record_row::shared_version_of;
 
 /// What a commit does about a run that somebody else has locked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,13 +24,13 @@ pub(super) enum Locking {
 /// Locks roles, then runs, each in the order of their keys, so that no two commits wait for each other. A new owner of a
 /// role waits until the commits under the old one have ended; a commit that comes later sees the new epoch.
 const LOCK_WAITING: &str = "with roles as materialized (select role, epoch from workflow_roles where role = any($1) order \
-    by role for share), runs as materialized (select run_id, version from workflow_records where run_id = any($2) order by \
-    run_id for no key update) select true, role, epoch from roles union all select false, run_id, version from runs";
+    by role for share), runs as materialized (select run_id, version, meta from workflow_records where run_id = any($2) order by \
+    run_id for no key update) select true, role, epoch, null from roles union all select false, run_id, version, meta from runs";
 
 const LOCK_SKIPPING: &str = "with roles as materialized (select role, epoch from workflow_roles where role = any($1) order \
-    by role for share), runs as materialized (select run_id, version from workflow_records where run_id = any($2) order by \
-    run_id for no key update skip locked) select true, role, epoch from roles union all select false, run_id, version from \
-    runs";
+    by role for share), runs as materialized (select run_id, version, meta from workflow_records where run_id = any($2) order by \
+    run_id for no key update skip locked) select true, role, epoch, null from roles union all select false, run_id, version, \
+    meta from runs";
 
 const EXIST: &str = "select run_id from workflow_records where run_id = any($1)";
 
@@ -97,7 +98,7 @@ async fn lock(tx: &mut Tx, changes: &[Decided<'_>], locking: Locking) -> Result<
         if is_role {
             locked.epochs.insert(key.to_owned(), number.unsigned_abs());
         } else if let Ok(run_id) = key.parse() {
-            locked.versions.insert(run_id, u64::try_from(number).ok().and_then(Version::new));
+            locked.versions.insert(run_id, shared_version_of(Some(number), row.try_get(3)?));
         }
     }
     Ok(locked)

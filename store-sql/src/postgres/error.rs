@@ -78,6 +78,16 @@ pub(super) fn class(error: &sqlx::Error) -> Class {
     judge(error).0
 }
 
+/// Whether a statement of the user's failed because others were in its way, or with its connection. A key that is taken is
+/// an answer to it, and no reason to begin again.
+pub(super) fn is_in_the_way(error: &sqlx::Error) -> bool {
+    match class(error) {
+        Class::Again => code(error).as_deref() != Some("23505"),
+        Class::Lost => true,
+        Class::Later | Class::Data | Class::Closed | Class::Never => false,
+    }
+}
+
 /// An error of the driver as one of the store: what was tried, where, and what to do.
 pub(super) fn wrap(what: &str, place: &str, error: sqlx::Error) -> BackendError {
     let (class, advice) = judge(&error);

@@ -30,10 +30,12 @@ const FORGET: [&str; 6] = [
     "delete from workflow_records where run_id = any($1)",
 ];
 
-/// Runs are locked, so that none that is being moved is forgotten. What waits to be sent or to be tried again is owed.
+/// Runs are locked, so that none that is being moved is forgotten. What waits to be sent or to be tried again is owed;
+/// rows of the Go library do not say of which run they are, so that they keep all of their workflow.
 const OLD: &str = "select r.run_id from workflow_records r where r.workflow_name = $1 and r.created_at < $2 and \
     r.updated_at < $2 and r.run_state = any($3) and not exists (select 1 from workflow_outbox o where o.run_id = r.run_id) \
-    and not exists (select 1 from workflow_retries y where y.run_id = r.run_id and y.due_at is not null) order by r.created_at, r.run_id limit $4 for update skip locked";
+    and not exists (select 1 from workflow_retries y where y.run_id = r.run_id and y.due_at is not null) \
+    and not exists (select 1 from workflow_outbox o where o.run_id is null and o.workflow_name = $1) order by r.created_at, r.run_id limit $4 for update skip locked";
 
 pub(super) async fn register(
     tx: &mut Tx,
@@ -51,15 +53,17 @@ pub(super) async fn register(
     Ok(epoch.map(|epoch| Epoch::new(epoch.unsigned_abs())))
 }
 
-/// A slice of the live runs of a workflow by the index of live runs, and of each whether it is old and nothing drives it.
+/// A slice of the live runs of a workflow by the index of live runs; of each whether it is old and has nothing unsent, and
+/// which of its versions wait for a retry or were set aside.
 const SLICE: &str = concat!(
     "select ",
     record_columns!(),
     ", r.updated_at < coalesce($5, now() at time zone 'utc') - $4 * interval '1 millisecond' and not exists (select 1 from \
-     workflow_outbox o where o.run_id = r.run_id) and not exists (select 1 from workflow_retries y where y.run_id = r.run_id \
-     and y.version = r.version) and not exists (select 1 from workflow_dead_letters l where l.run_id = r.run_id and l.version \
-     = r.version) from (select * from workflow_records where workflow_name = $1 and live and foreign_id > coalesce((select \
-     foreign_id from workflow_records where run_id = $2), '') order by foreign_id limit $3) r order by r.foreign_id"
+     workflow_outbox o where o.run_id = r.run_id), array(select y.version from workflow_retries y where y.run_id = r.run_id \
+     and y.version >= r.version) || array(select l.version from workflow_dead_letters l where l.run_id = r.run_id and \
+     l.version >= r.version) from (select * from workflow_records where workflow_name = $1 and live and foreign_id > \
+     coalesce((select foreign_id from workflow_records where run_id = $2), '') order by foreign_id limit $3) r order by \
+     r.foreign_id"
 );
 
 /// One slice of the live runs of a workflow; those that nothing drives at present: `None` is the server's.
@@ -86,8 +90,13 @@ pub(super) async fn driverless(
     };
     let mut records = Vec::new();
     for row in &rows {
-        if row.try_get::<bool, _>(13)? {
-            records.extend(record(row, names).ok().map(Arc::new));
+        if !row.try_get::<bool, _>(13)? {
+            continue;
+        }
+        let Ok(record) = record(row, names) else { continue };
+        // The version is not always that of the column, as the Go library may have moved the run.
+        if !row.try_get::<Vec<i64>, _>(14)?.contains(&as_i64(record.version.get())) {
+            records.push(Arc::new(record));
         }
     }
     Ok(DriverlessSlice { records, next })

@@ -29,6 +29,7 @@ mod timers;
 mod transaction;
 mod write;
 
+pub(crate) use attach::PostgresWork;
 pub use attach::attach;
 pub use handle::{Postgres, PostgresOptions};
 pub use store::PostgresStore;

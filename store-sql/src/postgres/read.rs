@@ -44,6 +44,7 @@ const ENTERED: &str = "select d.ord from unnest($1::text[], $2::integer[]) with 
 
 /// A record from a row that was selected by [`record_columns`].
 pub(super) fn record(row: &PgRow, names: &TableNames) -> Result<Record, BackendError> {
+    let version: i64 = value(row, 9, names)?;
     let row = RecordRow {
         run_id: value(row, 0, names)?,
         workflow_name: value(row, 1, names)?,
@@ -54,12 +55,12 @@ pub(super) fn record(row: &PgRow, names: &TableNames) -> Result<Record, BackendE
         created_at: instant(value(row, 6, names)?).as_millis(),
         updated_at: instant(value(row, 7, names)?).as_millis(),
         meta: value(row, 8, names)?,
-        version: value(row, 9, names)?,
+        version,
         last_event_id: value(row, 10, names)?,
         paused_by: value(row, 11, names)?,
         start_key: value(row, 12, names)?,
     };
-    row.into_record(names.records())
+    row.into_shared_record(Some(version), names.records())
 }
 
 fn value<'r, V>(row: &'r PgRow, at: usize, names: &TableNames) -> Result<V, BackendError>

@@ -12,7 +12,8 @@ use super::transaction::Tx;
 
 /// Everything but new runs and effects, acknowledged outbox rows among them: a statement costs a hop to the server and
 /// back, which is worth many rows. The rows of the runs are locked and their versions compared; the version is named
-/// again, so that whoever changes that finds nothing updated.
+/// again, so that whoever changes that finds nothing updated. It may be lower in the column, where the Go library stored
+/// the one before.
 const WRITE: &str = "with sent as (insert into workflow_outbox (id, workflow_name, data, created_at, run_id, \
     record_version, bucket) select d.id, d.workflow_name, d.data, $1, d.run_id, d.version, d.bucket from \
     unnest($2::text[], $3::text[], $4::bytea[], $5::text[], $6::bigint[], $7::smallint[]) as d(id, workflow_name, data, \
@@ -26,7 +27,7 @@ const WRITE: &str = "with sent as (insert into workflow_outbox (id, workflow_nam
     workflow_records r set run_state = d.run_state, status = d.status, object = d.object, updated_at = $1, meta = d.meta, \
     version = d.version, last_event_id = d.event_id, paused_by = d.paused_by from unnest($19::text[], $20::bigint[], \
     $21::integer[], $22::integer[], $23::bytea[], $24::bytea[], $25::bigint[], $26::text[], $27::text[]) as d(run_id, was, \
-    run_state, status, object, meta, version, event_id, paused_by) where r.run_id = d.run_id and r.version = d.was";
+    run_state, status, object, meta, version, event_id, paused_by) where r.run_id = d.run_id and r.version <= d.was";
 
 type Bound<'q> = Query<'q, sqlx::Postgres, PgArguments>;
 

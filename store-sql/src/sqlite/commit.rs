@@ -248,7 +248,7 @@ pub(super) async fn commit_attached(
     let mut failed = None;
     for effect in work.iter().filter(|_| matches!(outcome, Outcome::Stored(_))) {
         let Effect::Attached(work) = effect else { continue };
-        failed = match work.downcast_ref::<SqliteWork>() {
+        failed = match SqliteWork::of(work) {
             Some(work) => work.call(connection.raw()).await.err(),
             None => Some("the attached work is for another kind of store than SQLite".to_owned()),
         };

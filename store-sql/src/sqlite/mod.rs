@@ -22,6 +22,7 @@ mod schema;
 mod store;
 mod writer;
 
+pub(crate) use attach::SqliteWork;
 pub use attach::attach;
 pub use handle::{Sqlite, SqliteOptions};
 /// The driver, for the work that [`attach`] takes.

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use order_processor::args::Args as OrderArgs;
 use order_processor::input::Input;
+use order_processor::place::Place;
 use store_sql::Sqlite;
 use store_sql::sqlite::SqliteStore;
 use tokio::io::AsyncReadExt;
@@ -78,7 +79,7 @@ fn aborting(database: &Sqlite, at: &str, when: &str) -> anyhow::Result<Backend> 
 async fn abort_orders(file: &str, input: &Path, at: &str, when: &str) -> anyhow::Result<String> {
     let args = OrderArgs {
         input: Some(input.to_owned()),
-        database: PathBuf::from(file),
+        database: Place::file(file),
         json: true,
         in_flight: 2000,
         generate: None,
