@@ -86,8 +86,8 @@ const OLD: &str = "select run_id from workflow_records force index (workflow_rec
                    workflow_records.workflow_name = ? and created_at < ? and updated_at < ? and run_state in (?, ?, ?) and \
                    not exists (select 1 from workflow_outbox o where o.run_id = workflow_records.run_id) and not exists \
                    (select 1 from workflow_retries y where y.run_id = workflow_records.run_id and y.due_at is not null) \
-                   and not exists (select 1 from workflow_outbox g where g.run_id is null and g.workflow_name = ?) \
-                   order by created_at limit ? for update skip locked";
+                   and not exists (select 1 from workflow_outbox g where g.run_id is null and g.workflow_name = ?) order by \
+                   created_at limit ? for update skip locked";
 
 /// One slice of the live runs of a workflow, by their index; those that nothing drives.
 pub(super) async fn driverless(

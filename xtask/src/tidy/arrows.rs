@@ -10,19 +10,20 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("workflow", &["store-sql", "workflow-core", "workflow-derive"]),
     ("tests/conformance", &["workflow-core"]),
     ("tests/shop", &["workflow-core", "workflow-derive"]),
-    ("tests/system", &["order-processor", "store-sql", "workflow", "workflow-core"]),
+    ("tests/system", &["money-transfer", "order-processor", "store-sql", "workflow", "workflow-core"]),
     ("bench", &["store-sql", "workflow", "workflow-core"]),
     ("xtask", &[]),
 ];
 
 /// The packages of this workspace.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
     "workflow",
     "workflow-core",
     "workflow-derive",
     "store-sql",
     "workflow-conformance",
     "workflow-shop",
+    "money-transfer",
     "order-processor",
     "workflow-bench",
 ];
