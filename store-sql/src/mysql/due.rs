@@ -1,4 +1,4 @@
-//! What is due, by index.
+//! What is due, by index: the first rows of each workflow, and of these the first of all.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use super::rows::{instant, limit, value, version};
 use super::server::Conn;
 
 const TIMERS: &str = "select run_id, entered, name, workflow_name, foreign_id, status, expire_at, created_at from \
-                      workflow_timeouts force index (workflow_timeouts_due) where state = 0 and workflow_name in (";
+                      workflow_timeouts force index (workflow_timeouts_due) where state = 0 and workflow_name = ";
 
 /// The place of the due time among the columns of [`TIMERS`].
 const TIMER_DUE: usize = 6;
 
 const RETRIES: &str = "select run_id, version, process, attempt, due_at, last_error, event from workflow_retries force \
-                       index (workflow_retries_due) where due_at is not null and workflow_name in (";
+                       index (workflow_retries_due) where due_at is not null and workflow_name = ";
 
 /// The place of the due time among the columns of [`RETRIES`].
 const RETRY_DUE: usize = 4;
@@ -48,7 +48,8 @@ pub(super) async fn due(
     Ok(work)
 }
 
-/// The first rows by their due time, and one more.
+/// The first rows by their due time, and one more. Each workflow is looked for by itself, so that the rows of one whose
+/// process is away do not stand before the others.
 async fn page(
     connection: &mut Conn<'_>,
     select: &'static str,
@@ -56,13 +57,17 @@ async fn page(
     workflows: &[WorkflowName],
     count: usize,
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {
-    let mut text = QueryBuilder::<MySql>::new(connection.sql(select).as_str());
-    let mut names = text.separated(", ");
-    for name in workflows {
-        names.push_bind(name.as_str().to_owned());
+    let (select, most) = (connection.sql(select), limit(count).saturating_add(1));
+    let several = workflows.len() > 1;
+    let mut text = QueryBuilder::<MySql>::new(if several { "select * from ((" } else { "" });
+    for (at, name) in workflows.iter().enumerate() {
+        text.push(if at > 0 { ") union all (" } else { "" });
+        text.push(select.as_str()).push_bind(name.as_str().to_owned());
+        text.push(format!(" order by {due} limit ")).push_bind(most);
     }
-    text.push(format!(") order by {due} limit "));
-    text.push_bind(limit(count).saturating_add(1));
+    if several {
+        text.push(format!(")) due order by {due} limit ")).push_bind(most);
+    }
     text.build().fetch_all(connection.raw()).await
 }
 

@@ -81,12 +81,13 @@ const LIVE_AFTER: &str = concat!(
      order by workflow_records.foreign_id limit ?"
 );
 
-/// Old runs that have ended and to which nothing is owed.
+/// Old runs that have ended and to which nothing is owed. The server would make a copy of all outbox and retry rows for `not
+/// exists`, where a count makes it look at those of each run.
 const OLD: &str = "select run_id from workflow_records force index (workflow_records_by_age) where \
                    workflow_records.workflow_name = ? and created_at < ? and updated_at < ? and run_state in (?, ?, ?) and \
-                   not exists (select 1 from workflow_outbox o where o.run_id = workflow_records.run_id) and not exists \
-                   (select 1 from workflow_retries y where y.run_id = workflow_records.run_id and y.due_at is not null) \
-                   and not exists (select 1 from workflow_outbox g where g.run_id is null and g.workflow_name = ?) order by \
+                   (select count(*) from workflow_outbox o where o.run_id = workflow_records.run_id) = 0 and (select count(*) \
+                   from workflow_retries y where y.run_id = workflow_records.run_id and y.due_at is not null) = 0 and not \
+                   exists (select 1 from workflow_outbox g where g.run_id is null and g.workflow_name = ?) order by \
                    created_at limit ? for update skip locked";
 
 /// One slice of the live runs of a workflow, by their index; those that nothing drives.

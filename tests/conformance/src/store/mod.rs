@@ -144,6 +144,7 @@ macro_rules! store_suite {
             an_unreadable_record_takes_no_other_with_it,
             lists_filter,
             lists_order_and_page_by_key,
+            pages_by_key_hold_under_every_filter,
             lists_skip_by_offset,
             runs_of_one_instant_have_a_total_order,
             lists_give_25_by_default,
