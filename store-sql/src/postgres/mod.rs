@@ -26,6 +26,7 @@ mod schema;
 mod stamp;
 mod store;
 mod timers;
+mod together;
 mod transaction;
 mod write;
 
