@@ -28,6 +28,7 @@ mod stamp;
 mod steps;
 mod store;
 mod timers;
+mod together;
 mod transaction;
 mod write;
 
