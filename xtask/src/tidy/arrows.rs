@@ -10,7 +10,10 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("workflow", &["store-sql", "workflow-core", "workflow-derive"]),
     ("tests/conformance", &["workflow-core"]),
     ("tests/shop", &["workflow-core", "workflow-derive"]),
-    ("tests/system", &["money-transfer", "order-processor", "store-sql", "workflow", "workflow-core"]),
+    (
+        "tests/system",
+        &["money-transfer", "order-processor", "store-sql", "workflow", "workflow-core", "workflowctl"],
+    ),
     ("workflowctl", &["store-sql", "workflow-core"]),
     ("bench", &["store-sql", "workflow", "workflow-core"]),
     ("xtask", &[]),
