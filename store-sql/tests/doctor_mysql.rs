@@ -8,6 +8,7 @@ mod mysql_support;
 use doctor_support::{finds, ids, is_healthy, options, report, report_with, severity};
 use mysql_support::Database;
 use store_sql::doctor::{FindingId, Severity, Verdict};
+use store_sql::{MySql, Table, TableNames};
 
 /// What the Go library's database guide says to create.
 const GUIDE: &str = "create table workflow_records (workflow_name varchar(255) not null, foreign_id varchar(255) not null, \
@@ -239,4 +240,28 @@ async fn size_is_looked_at() {
     let found = report_with(&database.url(), options().table_bytes(1)).await;
     assert!(found.ok, "{found}");
     assert_eq!(ids(&found).into_iter().collect::<Vec<_>>(), ["table-large"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_any_name_are_looked_at() {
+    let (database, beside) = (Database::fresh().await, Database::fresh().await);
+    let own = TableNames::new("Runs", "events").unwrap().with_prefix("shop_").unwrap();
+    let elsewhere = TableNames::default().in_schema(beside.name()).unwrap();
+    for names in [own, elsewhere] {
+        drop(database.open_with(MySql::options().tables(names.clone())).await);
+        let with = || options().tables(names.clone());
+        is_healthy(&report_with(&database.url(), with()).await);
+        let records = names.qualified(Table::Records);
+        let index = format!("{}records_by_age", names.prefix());
+        database.run(&format!("alter table {records} drop key {index}, add key mine (run_state)")).await;
+        let found = report_with(&database.url(), with()).await;
+        finds(&found, &[FindingId::IndexMissing, FindingId::IndexOfTheGuide]);
+        let finding = found.of(FindingId::IndexMissing).next().unwrap();
+        assert_eq!(finding.fix, format!("alter table {records} add key {index} (workflow_name, created_at)"));
+        for finding in &found.findings {
+            database.run(finding.fix.trim_start_matches("unless somebody lists by it: ")).await;
+        }
+        is_healthy(&report_with(&database.url(), with()).await);
+    }
+    finds(&report(&database.url()).await, &[FindingId::SchemaMissing]);
 }

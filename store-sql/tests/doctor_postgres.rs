@@ -9,6 +9,7 @@ use doctor_support::{finds, ids, is_healthy, options, report, report_with};
 use schemas::Schema;
 use sqlx::AssertSqlSafe;
 use store_sql::doctor::{FindingId, Verdict};
+use store_sql::{Postgres, Table, TableNames};
 
 /// What the Go library's database guide says to create.
 const GUIDE: &str = "create table workflow_records (workflow_name varchar(255) not null, foreign_id varchar(255) not null, \
@@ -228,4 +229,27 @@ async fn dead_rows_and_size_are_looked_at() {
     let found = report_with(&url(&schema), strict).await;
     let expected = ["autovacuum-off", "rows-dead", "table-large"];
     assert_eq!(ids(&found).into_iter().collect::<Vec<_>>(), expected, "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_any_name_are_looked_at() {
+    let (schema, beside) = (Schema::fresh().await, Schema::fresh().await);
+    let own = TableNames::new("runs", "events").unwrap().with_prefix("shop_").unwrap();
+    let elsewhere = TableNames::default().in_schema(beside.name()).unwrap();
+    for names in [own, elsewhere] {
+        drop(schema.backend_with(Postgres::options().tables(names.clone())).await);
+        let with = || options().tables(names.clone());
+        is_healthy(&report_with(&url(&schema), with()).await);
+        let index = format!("{}records_by_age", names.prefix());
+        let place = names.schema().map(|schema| format!("{schema}.")).unwrap_or_default();
+        run(&schema, &format!("drop index {place}{index}")).await;
+        let found = report_with(&url(&schema), with()).await;
+        finds(&found, &[FindingId::IndexMissing]);
+        let records = names.qualified(Table::Records);
+        let fix = format!("create index concurrently {index} on {records} (workflow_name, created_at)");
+        assert_eq!(found.findings[0].fix, fix);
+        run(&schema, &fix).await;
+        is_healthy(&report_with(&url(&schema), with()).await);
+    }
+    finds(&report(&url(&schema)).await, &[FindingId::SchemaMissing]);
 }

@@ -185,4 +185,8 @@ async fn a_pooler_is_found_unless_it_is_declared() {
     }
     let pooler = PgBouncer::before(&server, Mode::Session, 5, ignored);
     is_healthy(&report(&pooler.url()).await);
+    let strict = PgBouncer::before(&server, Mode::Transaction, 5, "");
+    let found = report(&strict.url()).await;
+    finds(&found, &[FindingId::ConnectFailed]);
+    assert!(found.findings[0].message.contains("a pooler in between refuses"), "{found}");
 }

@@ -7,8 +7,8 @@ mod doctor_support;
 use doctor_support::{finds, is_healthy, options, report, report_with};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
-use store_sql::Sqlite;
 use store_sql::doctor::{FindingId, Verdict};
+use store_sql::{Sqlite, TableNames};
 use tempfile::TempDir;
 
 struct File(TempDir);
@@ -115,7 +115,14 @@ async fn a_file_that_cannot_be_looked_at_is_told() {
 async fn another_journal_is_found_and_is_left_alone() {
     let file = File::with_tables().await;
     let options = SqliteConnectOptions::new().filename(file.path()).journal_mode(SqliteJournalMode::Delete);
-    SqliteConnection::connect_with(&options).await.unwrap().close().await.unwrap();
+    // The store that made the file may not have closed it yet.
+    let other = loop {
+        match SqliteConnection::connect_with(&options).await {
+            Ok(other) => break other,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    other.close().await.unwrap();
     for _ in 0..2 {
         finds(&report(&file.url()).await, &[FindingId::JournalMode]);
     }
@@ -155,4 +162,18 @@ async fn the_probe_leaves_nothing_behind() {
     let found = report(&file.url()).await;
     finds(&found, &[FindingId::ProbeFailed]);
     assert!(found.findings[0].message.contains("could not be moved: barred"), "{found}");
+}
+
+#[tokio::test]
+async fn tables_of_any_name_are_looked_at() {
+    let file = File(tempfile::tempdir().unwrap());
+    let names = TableNames::new("Runs", "events").unwrap().with_prefix("shop_").unwrap();
+    drop(Sqlite::options().tables(names.clone()).open(file.path()).await.unwrap());
+    let with = || options().tables(names.clone());
+    is_healthy(&report_with(&file.url(), with()).await);
+    file.run("drop index shop_records_by_age").await;
+    let found = report_with(&file.url(), with()).await;
+    finds(&found, &[FindingId::IndexMissing]);
+    file.run(&found.findings[0].fix).await;
+    is_healthy(&report_with(&file.url(), with()).await);
 }

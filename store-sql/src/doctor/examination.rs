@@ -7,6 +7,7 @@ use super::checks::{
 };
 use super::context::Context;
 use super::id::FindingId;
+use super::names::Names;
 use super::options::DoctorOptions;
 use super::reach::told;
 use super::report::{Finding, Report};
@@ -28,15 +29,23 @@ use crate::config::{Dsn, Pooler};
 /// ```
 pub async fn examine(dsn: &Dsn, options: &DoctorOptions) -> Report {
     let cx = Context { dialect: Dialect::of(dsn), place: dsn.to_string(), options: options.clone() };
-    match Session::connect(dsn, connect_timeout(dsn, options)).await {
+    let names = Names::new(options.tables.clone());
+    match Session::connect(dsn, names.clone(), connect_timeout(dsn, options)).await {
         Ok(session) => {
             let mut examination = Examination { dsn, cx, session, findings: Vec::new() };
             examination.all().await;
             examination.session.close().await;
-            Report::new(examination.findings)
+            Report::new(
+                examination.findings.into_iter().map(|finding| in_own_names(finding, &names)).collect(),
+            )
         }
         Err(unreachable) => Report::new(vec![unreachable.finding(&cx.place)]),
     }
+}
+
+/// A finding as its reader calls the tables.
+fn in_own_names(finding: Finding, names: &Names) -> Finding {
+    Finding { message: names.written(&finding.message), fix: names.written(&finding.fix), ..finding }
 }
 
 fn connect_timeout(dsn: &Dsn, options: &DoctorOptions) -> Duration {
@@ -106,7 +115,7 @@ impl Examination<'_> {
 
     async fn pooler(&mut self, declared: bool) {
         let timeout = connect_timeout(self.dsn, &self.cx.options);
-        let mut second = match Session::connect(self.dsn, timeout).await {
+        let mut second = match Session::connect(self.dsn, self.session.names().clone(), timeout).await {
             Ok(second) => second,
             Err(unreachable) => {
                 let finding = unreachable.finding(&self.cx.place);

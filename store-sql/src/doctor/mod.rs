@@ -21,6 +21,7 @@ mod context;
 mod examination;
 mod expected;
 mod id;
+mod names;
 mod options;
 mod reach;
 mod report;

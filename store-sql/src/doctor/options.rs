@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use workflow_core::adapter::{Clock, SystemClock};
 
+use crate::TableNames;
 use crate::config::PoolOptions;
 
 /// How the engine is to be run, and from when on something is worth a finding.
@@ -22,6 +23,7 @@ use crate::config::PoolOptions;
 /// ```
 #[derive(Clone)]
 pub struct DoctorOptions {
+    pub(super) tables: TableNames,
     pub(super) pool: PoolOptions,
     pub(super) processes: u32,
     pub(super) object_bytes_max: Option<u64>,
@@ -46,6 +48,7 @@ impl DoctorOptions {
     /// One process with the default pool, and limits for a service of some size.
     pub fn new() -> Self {
         Self {
+            tables: TableNames::default(),
             pool: PoolOptions::new(),
             processes: 1,
             object_bytes_max: None,
@@ -59,6 +62,12 @@ impl DoctorOptions {
             dead_rows: 100_000,
             free_bytes_min: 1 << 30,
         }
+    }
+
+    /// What the tables are called.
+    pub fn tables(mut self, names: TableNames) -> Self {
+        self.tables = names;
+        self
     }
 
     /// The pool of each process.

@@ -16,6 +16,7 @@ pub(super) enum Failure {
     Tls,
     TlsDemanded,
     NoConnectionFree,
+    Pooler,
     NoFile,
     Damaged,
     Other,
@@ -45,6 +46,7 @@ fn of_mysql_number(number: u16) -> Failure {
 fn of_postgres_code(code: &str, message: &str) -> Failure {
     match code {
         "28000" if message.contains("no encryption") || message.contains("SSL off") => Failure::TlsDemanded,
+        _ if message.contains("unsupported startup parameter") => Failure::Pooler,
         "3D000" => Failure::NoDatabase,
         "53300" => Failure::NoConnectionFree,
         "57P03" | "57P01" => Failure::NoAnswer,
@@ -97,8 +99,7 @@ impl Unreachable {
         let failure = match error.as_database_error() {
             Some(database) => match database.code() {
                 Some(code) => of_postgres_code(&code, database.message()),
-                // A pooler refuses in words alone.
-                None => Failure::Other,
+                None => of_postgres_code("", database.message()),
             },
             None => of_driver(error),
         };
@@ -166,6 +167,12 @@ impl Failure {
                 "the server has no connection free",
                 "raise max_connections on the server, or lower max_open of the pools that use it",
             ),
+            Failure::Pooler => (
+                FindingId::ConnectFailed,
+                "a pooler in between refuses what the driver asks for",
+                "connect to the server itself; or add pooler=transaction to the connection string if the pooler gives \
+                 sessions by the transaction; or name the parameter in ignore_startup_parameters of pgbouncer.ini",
+            ),
             Failure::Damaged => (
                 FindingId::FileDamaged,
                 "the file is no SQLite database, or is damaged",
@@ -204,6 +211,7 @@ mod tests {
             ("3D000", "", "database-missing"),
             ("53300", "", "connections-exhausted"),
             ("57P03", "", "server-unreachable"),
+            ("08P01", "unsupported startup parameter: options", "connect-failed"),
             ("XX000", "", "connect-failed"),
         ];
         for (code, message, id) in codes {
@@ -224,6 +232,7 @@ mod tests {
             Failure::Tls,
             Failure::TlsDemanded,
             Failure::NoConnectionFree,
+            Failure::Pooler,
             Failure::NoFile,
             Failure::Damaged,
             Failure::Other,

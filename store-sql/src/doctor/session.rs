@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 
+use super::names::Names;
 use super::reach::{Failure, Unreachable};
 use crate::config::Dsn;
 
@@ -71,7 +72,7 @@ impl Dialect {
 }
 
 /// A connection to one database.
-pub(super) enum Session {
+enum Connected {
     #[cfg(feature = "mysql")]
     MySql(Box<sqlx::MySqlConnection>),
     #[cfg(feature = "postgres")]
@@ -81,23 +82,29 @@ pub(super) enum Session {
 }
 
 macro_rules! on {
-    ($session:expr, $connection:ident => $body:expr) => {
-        match $session {
+    ($connected:expr, $connection:ident => $body:expr) => {
+        match $connected {
             #[cfg(feature = "mysql")]
-            Session::MySql($connection) => $body,
+            Connected::MySql($connection) => $body,
             #[cfg(feature = "postgres")]
-            Session::Postgres($connection) => $body,
+            Connected::Postgres($connection) => $body,
             #[cfg(feature = "sqlite")]
-            Session::Sqlite($connection) => $body,
+            Connected::Sqlite($connection) => $body,
         }
     };
 }
 
+/// A connection to one database, and what the tables are called in it.
+pub(super) struct Session {
+    connected: Connected,
+    names: Names,
+}
+
 impl Session {
     /// Connects within a time.
-    pub(super) async fn connect(dsn: &Dsn, timeout: Duration) -> Result<Self, Unreachable> {
+    pub(super) async fn connect(dsn: &Dsn, names: Names, timeout: Duration) -> Result<Self, Unreachable> {
         match tokio::time::timeout(timeout, open(dsn)).await {
-            Ok(connected) => connected,
+            Ok(connected) => Ok(Self { connected: connected?, names }),
             Err(_) => {
                 let reason = format!("no answer within {} ms", timeout.as_millis());
                 Err(Unreachable { failure: Failure::NoAnswer, reason })
@@ -106,39 +113,58 @@ impl Session {
     }
 
     pub(super) fn dialect(&self) -> Dialect {
-        match self {
+        match &self.connected {
             #[cfg(feature = "mysql")]
-            Session::MySql(_) => Dialect::MySql,
+            Connected::MySql(_) => Dialect::MySql,
             #[cfg(feature = "postgres")]
-            Session::Postgres(_) => Dialect::Postgres,
+            Connected::Postgres(_) => Dialect::Postgres,
             #[cfg(feature = "sqlite")]
-            Session::Sqlite(_) => Dialect::Sqlite,
+            Connected::Sqlite(_) => Dialect::Sqlite,
         }
     }
 
-    /// Sends text, and gives the rows of all its statements. Nothing is prepared, so that a pooler does no harm.
-    pub(super) async fn rows(&mut self, text: impl Into<String>) -> Result<Rows, sqlx::Error> {
-        let query = sqlx::raw_sql(AssertSqlSafe(text.into()));
-        on!(self, connection => {
+    /// What the tables are called.
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Sends text with the default names, and gives the rows of all its statements.
+    pub(super) async fn rows(&mut self, text: impl AsRef<str>) -> Result<Rows, sqlx::Error> {
+        self.rows_as_written(self.names.written(text.as_ref())).await
+    }
+
+    /// Asks the catalogue: see [`Names::question`].
+    pub(super) async fn catalogue(&mut self, text: &str) -> Result<Rows, sqlx::Error> {
+        self.rows_as_written(self.names.question(text, self.dialect())).await
+    }
+
+    /// Sends text as it stands. Nothing is prepared, so that a pooler does no harm.
+    pub(super) async fn rows_as_written(&mut self, text: String) -> Result<Rows, sqlx::Error> {
+        let query = sqlx::raw_sql(AssertSqlSafe(text));
+        on!(&mut self.connected, connection => {
             let rows = query.fetch_all(&mut **connection).await?;
             rows.iter().map(|row| (0..row.len()).map(|at| row.try_get_unchecked(at)).collect()).collect()
         })
     }
 
     /// The first value of the first row.
-    pub(super) async fn value(&mut self, text: impl Into<String>) -> Result<Option<String>, sqlx::Error> {
+    pub(super) async fn value(&mut self, text: impl AsRef<str>) -> Result<Option<String>, sqlx::Error> {
         Ok(self.rows(text).await?.into_iter().next().and_then(|row| row.into_iter().next()).flatten())
     }
 
     /// The first value of the first row as a number; 0 if there is none.
-    pub(super) async fn number(&mut self, text: impl Into<String>) -> Result<i64, sqlx::Error> {
+    pub(super) async fn number(&mut self, text: impl AsRef<str>) -> Result<i64, sqlx::Error> {
         Ok(number(self.value(text).await?.as_deref()).unwrap_or(0))
     }
 
-    /// Sends text whose rows nobody needs; tells how many rows its last statement affected.
-    pub(super) async fn execute(&mut self, text: impl Into<String>) -> Result<u64, sqlx::Error> {
-        let query = sqlx::raw_sql(AssertSqlSafe(text.into()));
-        on!(self, connection => Ok(query.execute(&mut **connection).await?.rows_affected()))
+    /// Sends text with the default names whose rows nobody needs; tells how many rows were affected.
+    pub(super) async fn execute(&mut self, text: impl AsRef<str>) -> Result<u64, sqlx::Error> {
+        self.execute_as_written(self.names.written(text.as_ref())).await
+    }
+
+    /// The same with text as it stands.
+    pub(super) async fn execute_as_written(&mut self, text: String) -> Result<u64, sqlx::Error> {
+        execute(&mut self.connected, text).await
     }
 
     /// Begins a check. On PostgreSQL each has a transaction of its own, so that limits and temporary tables are gone
@@ -168,7 +194,7 @@ impl Session {
     /// Ends the connection.
     pub(super) async fn close(self) {
         // Nothing depends on how it ends.
-        let _ = on!(self, connection => connection.close().await);
+        let _ = on!(self.connected, connection => connection.close().await);
     }
 }
 
@@ -178,21 +204,27 @@ pub(super) fn number(text: Option<&str>) -> Option<i64> {
     text.parse().ok().or_else(|| text.parse::<f64>().ok().map(|number| number as i64))
 }
 
-async fn open(dsn: &Dsn) -> Result<Session, Unreachable> {
+async fn execute(connected: &mut Connected, text: String) -> Result<u64, sqlx::Error> {
+    let query = sqlx::raw_sql(AssertSqlSafe(text));
+    on!(connected, connection => Ok(query.execute(&mut **connection).await?.rows_affected()))
+}
+
+async fn open(dsn: &Dsn) -> Result<Connected, Unreachable> {
     match dsn {
         #[cfg(feature = "mysql")]
         Dsn::MySql(dsn) => {
             let connected = dsn.connect_options().disable_statement_logging().connect().await;
             let connection = connected.map_err(|error| Unreachable::mysql(&error))?;
-            let mut session = Session::MySql(Box::new(connection));
-            session.execute(mysql_limits()).await.map_err(|error| Unreachable::mysql(&error))?;
-            Ok(session)
+            let mut connected = Connected::MySql(Box::new(connection));
+            let limited = execute(&mut connected, mysql_limits()).await;
+            limited.map_err(|error| Unreachable::mysql(&error))?;
+            Ok(connected)
         }
         #[cfg(feature = "postgres")]
         Dsn::Postgres(dsn) => {
             let connected = dsn.connect_options().disable_statement_logging().connect().await;
             let connection = connected.map_err(|error| Unreachable::postgres(&error))?;
-            Ok(Session::Postgres(Box::new(connection)))
+            Ok(Connected::Postgres(Box::new(connection)))
         }
         #[cfg(feature = "sqlite")]
         Dsn::Sqlite(dsn) => {
@@ -200,11 +232,11 @@ async fn open(dsn: &Dsn) -> Result<Session, Unreachable> {
             let options = options.create_if_missing(false).busy_timeout(STATEMENT_MAX);
             let connected = options.disable_statement_logging().connect().await;
             let connection = connected.map_err(|error| Unreachable::sqlite(&dsn.file, &error))?;
-            let mut session = Session::Sqlite(Box::new(connection));
+            let mut connected = Connected::Sqlite(Box::new(connection));
             // The file is read only now.
-            let read = session.value("select count(*) from sqlite_master").await;
+            let read = execute(&mut connected, "select count(*) from sqlite_master".to_owned()).await;
             read.map_err(|error| Unreachable::sqlite(&dsn.file, &error))?;
-            Ok(session)
+            Ok(connected)
         }
         #[allow(unreachable_patterns, reason = "not every kind of database may be built in")]
         _ => Err(Unreachable {

@@ -49,15 +49,15 @@ fn text(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::MySql => {
             "select lower(table_name), lower(column_name), column_type, is_nullable = 'NO', character_set_name, \
-             collation_name, 0 from information_schema.columns where table_schema = database() and table_name like \
-             'workflow\\_%' and character_set_name is not null order by table_name, ordinal_position"
+             collation_name, 0 from information_schema.columns where table_schema = {schema} and lower(table_name) in \
+             ({tables}) and character_set_name is not null order by table_name, ordinal_position"
         }
         Dialect::Postgres => {
             "select c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull::int, '', case when o.collname = \
              'default' and d.datlocprovider <> 'i' then d.datcollate else o.collname end, o.collisdeterministic::int from \
              pg_class c join pg_attribute a on a.attrelid = c.oid join pg_collation o on o.oid = a.attcollation join \
-             pg_database d on d.datname = current_database() where c.relkind in ('r', 'p') and c.relname like 'workflow\\_%' \
-             and pg_table_is_visible(c.oid) and a.attnum > 0 and not a.attisdropped order by c.relname, a.attnum"
+             pg_database d on d.datname = current_database() where c.relkind in ('r', 'p') and c.relname in ({tables}) \
+             and {visible} and a.attnum > 0 and not a.attisdropped order by c.relname, a.attnum"
         }
         // Its text is compared by bytes unless a column says otherwise, which the migrations do not.
         Dialect::Sqlite => "select '' where false",
@@ -65,11 +65,12 @@ fn text(dialect: Dialect) -> &'static str {
 }
 
 pub(in crate::doctor) async fn gather(session: &mut Session) -> Result<Vec<Column>, sqlx::Error> {
-    let rows = session.rows(text(session.dialect())).await?;
+    let rows = session.catalogue(text(session.dialect())).await?;
+    let names = session.names();
     let column = |row: Vec<Option<String>>| {
         let cell = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
         Column {
-            table: cell(0),
+            table: names.table(&cell(0)).map_or_else(|| cell(0), str::to_owned),
             name: cell(1),
             declared: cell(2),
             required: cell(3) == "1",
@@ -208,13 +209,15 @@ pub(in crate::doctor) fn exact_collation(version: &str) -> &'static str {
 
 /// The storage engine of each table.
 pub(in crate::doctor) async fn engines(session: &mut Session) -> Result<Vec<(String, String)>, sqlx::Error> {
-    let text = "select lower(table_name), engine from information_schema.tables where table_schema = database() and \
-                table_name like 'workflow\\_%' and table_type = 'BASE TABLE'";
+    let text = "select lower(table_name), engine from information_schema.tables where table_schema = {schema} and \
+                lower(table_name) in ({tables}) and table_type = 'BASE TABLE'";
+    let rows = session.catalogue(text).await?;
     let pair = |row: Vec<Option<String>>| {
         let mut cells = row.into_iter();
-        Some((cells.next()??, cells.next()?.unwrap_or_default()))
+        let table = session.names().table(&cells.next()??)?.to_owned();
+        Some((table, cells.next()?.unwrap_or_default()))
     };
-    Ok(session.rows(text).await?.into_iter().filter_map(pair).collect())
+    Ok(rows.into_iter().filter_map(pair).collect())
 }
 
 pub(in crate::doctor) fn judge_engines(engines: &[(String, String)]) -> Vec<Finding> {

@@ -23,34 +23,35 @@ fn text(dialect: Dialect) -> &'static str {
         Dialect::MySql => {
             "select lower(table_name), index_name, group_concat(lower(column_name) order by seq_in_index separator ', '), \
              max(non_unique = 0), max(index_name = 'PRIMARY'), 1, max(if(sub_part is null, '', 'a part of each value')) from \
-             information_schema.statistics where table_schema = database() and table_name like 'workflow\\_%' group by \
+             information_schema.statistics where table_schema = {schema} and lower(table_name) in ({tables}) group by \
              table_name, index_name"
         }
         Dialect::Postgres => {
-            "select t.relname, i.relname, (select string_agg(pg_get_indexdef(x.indexrelid, k, true), ', ' order by k) from \
+            "select c.relname, i.relname, (select string_agg(pg_get_indexdef(x.indexrelid, k, true), ', ' order by k) from \
              generate_series(1, x.indnkeyatts) k), x.indisunique::int, x.indisprimary::int, (x.indisvalid and \
-             x.indisready)::int, coalesce(pg_get_expr(x.indpred, x.indrelid, true), '') from pg_index x join pg_class t on \
-             t.oid = x.indrelid join pg_class i on i.oid = x.indexrelid where t.relname like 'workflow\\_%' and \
-             pg_table_is_visible(t.oid)"
+             x.indisready)::int, coalesce(pg_get_expr(x.indpred, x.indrelid, true), '') from pg_index x join pg_class c on \
+             c.oid = x.indrelid join pg_class i on i.oid = x.indexrelid where c.relname in ({tables}) and {visible}"
         }
         Dialect::Sqlite => {
             "select lower(m.name), l.name, (select group_concat(lower(name), ', ') from (select name from \
              pragma_index_info(l.name) order by seqno)), l.\"unique\", l.origin = 'pk', 1, coalesce((select case when \
              instr(lower(sql), ' where ') > 0 then substr(sql, instr(lower(sql), ' where ') + 7) else '' end from \
              sqlite_master s where s.name = l.name), '') from sqlite_master m join pragma_index_list(m.name) l where m.type = \
-             'table' and m.name like 'workflow\\_%' escape '\\'"
+             'table' and lower(m.name) in ({tables})"
         }
     }
 }
 
 pub(in crate::doctor) async fn gather(session: &mut Session) -> Result<Vec<Present>, sqlx::Error> {
-    let rows = session.rows(text(session.dialect())).await?;
+    let dialect = session.dialect();
+    let rows = session.catalogue(text(dialect)).await?;
+    let names = session.names();
     let present = |row: Vec<Option<String>>| {
         let cell = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
         let flag = |at: usize| cell(at) == "1";
         Present {
-            table: cell(0),
-            name: cell(1),
+            table: names.table(&cell(0)).map_or_else(|| cell(0), str::to_owned),
+            name: names.index(&cell(1), dialect),
             columns: cell(2),
             unique: flag(3),
             primary: flag(4),

@@ -43,14 +43,16 @@ pub(super) async fn copy_tables(session: &mut Session) -> Result<(), sqlx::Error
             session.rows(format!("show create table {table}")).await?.into_iter().next().unwrap_or_default();
         let made = row.into_iter().nth(1).flatten().unwrap_or_default();
         // `like` would do, if a table could be made like that of its own name.
-        session.execute(made.replacen("CREATE TABLE", "create temporary table", 1)).await?;
+        session.execute_as_written(made.replacen("CREATE TABLE", "create temporary table", 1)).await?;
     }
-    session.execute(SEED.replace("{numbers}", &numbers())).await.map(drop)
+    let seed = session.names().in_copies(SEED).replace("{numbers}", &numbers());
+    session.execute_as_written(seed).await.map(drop)
 }
 
 pub(super) async fn explain(session: &mut Session, text: &str) -> Result<Plan, sqlx::Error> {
     let bound = VALUES.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
-    let rows = session.rows(format!("explain {bound}")).await?;
+    let bound = session.names().in_copies(&bound);
+    let rows = session.rows_as_written(format!("explain {bound}")).await?;
     Ok(read(&rows, text))
 }
 

@@ -19,6 +19,9 @@ const MYSQL: &str = include_str!("../statements/mysql.sql");
 const POSTGRES: &str = include_str!("../statements/postgres.sql");
 const SQLITE: &str = include_str!("../statements/sqlite.sql");
 
+/// What stands in a list for a statement that may read a whole table.
+const WHOLE: &str = "whole table";
+
 /// How long a statement is in a message.
 const SHOWN_CHARS: usize = 120;
 
@@ -52,8 +55,9 @@ pub(in crate::doctor) fn statements(dialect: Dialect) -> Vec<Statement> {
         if let Some(comment) = line.strip_prefix("-- ") {
             indexes = comment;
         } else if let Some(text) = line.strip_suffix(';') {
-            let named = indexes.split(", ").filter(|name| !["any", "whole table"].contains(name));
-            statements.push(Statement { text, indexes: named.collect(), whole: indexes == "whole table" });
+            let named = indexes.split(", ").filter(|name| !["any", WHOLE].contains(name));
+            let whole = indexes.split(", ").any(|name| name == WHOLE);
+            statements.push(Statement { text, indexes: named.collect(), whole });
         }
     }
     statements
@@ -86,7 +90,8 @@ pub(in crate::doctor) async fn gather(
             }
             error => Err(error),
         })?;
-        plans.push((statement, plan));
+        let known = |used: String| session.names().index(&used, dialect);
+        plans.push((statement, Plan { used: plan.used.into_iter().map(known).collect(), ..plan }));
     }
     Ok(plans)
 }

@@ -17,26 +17,28 @@ const SETTINGS: &str = "set local enable_seqscan = off; set local enable_hashjoi
 /// Puts temporary tables before the real ones until the transaction ends.
 pub(super) async fn copy_tables(session: &mut Session) -> Result<(), sqlx::Error> {
     session.execute(SETTINGS).await?;
-    let tables: Vec<&str> = expected::tables().filter(|table| *table != "workflow_schema").collect();
-    let indexes = format!(
-        "select t.relname, pg_get_indexdef(x.indexrelid) from pg_index x join pg_class t on t.oid = x.indrelid where \
-         t.relname in ('{}') and pg_table_is_visible(t.oid) and x.indisvalid",
-        tables.join("', '")
-    );
-    let indexes = session.rows(indexes).await?;
-    for table in tables {
+    let indexes = "select c.relname, pg_get_indexdef(x.indexrelid) from pg_index x join pg_class c on c.oid = x.indrelid \
+                   where c.relname in ({tables}) and {visible} and x.indisvalid";
+    let indexes = session.catalogue(indexes).await?;
+    for table in expected::tables().filter(|table| *table != "workflow_schema") {
+        let names = session.names();
         let text = format!(
-            "create temporary table {table} (like {table} including defaults including generated) on commit drop"
+            "create temporary table {} (like {} including defaults including generated) on commit drop",
+            names.in_copies(table),
+            names.written(table)
         );
-        session.execute(text).await?;
+        session.execute_as_written(text).await?;
     }
     for row in indexes {
         let mut cells = row.into_iter().flatten();
-        if let (Some(table), Some(made)) = (cells.next(), cells.next()) {
-            session.execute(on_copy(&made, &table)).await?;
+        if let (Some(table), Some(made)) = (cells.next(), cells.next())
+            && session.names().table(&table) != Some("workflow_schema")
+        {
+            session.execute_as_written(on_copy(&made, &table)).await?;
         }
     }
-    session.execute(SEED.replace("{numbers}", &numbers())).await.map(drop)
+    let seed = session.names().in_copies(SEED).replace("{numbers}", &numbers());
+    session.execute_as_written(seed).await.map(drop)
 }
 
 /// The statement that makes an index, for the copy of its table.
@@ -52,11 +54,13 @@ pub(super) async fn explain(
     text: &str,
     present: &[Present],
 ) -> Result<Plan, sqlx::Error> {
-    session.execute(format!("prepare workflow_doctor as {text}")).await?;
+    let prepare = format!("prepare workflow_doctor as {}", session.names().in_copies(text));
+    session.execute_as_written(prepare).await?;
     let values = vec!["null"; values(text)].join(", ");
     let rows = session.rows(format!("explain (costs off) execute workflow_doctor({values})")).await?;
     session.execute("deallocate workflow_doctor").await?;
-    Ok(read(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()), present))
+    let lines = rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
+    Ok(read(lines, present, |table| session.names().table(table).is_some()))
 }
 
 /// How many values a statement has.
@@ -69,7 +73,7 @@ fn values(text: &str) -> usize {
 }
 
 /// The plan in lines as `->  Index Scan using workflow_records_live on workflow_records r`.
-fn read(lines: impl Iterator<Item = String>, present: &[Present]) -> Plan {
+fn read(lines: impl Iterator<Item = String>, present: &[Present], is_ours: impl Fn(&str) -> bool) -> Plan {
     let mut plan = Plan { used: BTreeSet::new(), waste: None };
     for line in lines {
         let word_after = |marker: &str| {
@@ -82,8 +86,7 @@ fn read(lines: impl Iterator<Item = String>, present: &[Present]) -> Plan {
             plan.used.extend(word_after(" using ").map(|name| known_as(name, present)));
         } else if let Some(name) = word_after("Bitmap Index Scan on ") {
             plan.used.insert(known_as(name, present));
-        } else if let Some(table) = word_after("Seq Scan on ").filter(|table| table.starts_with("workflow_"))
-        {
+        } else if let Some(table) = word_after("Seq Scan on ").filter(|table| is_ours(table)) {
             plan.waste = Some(format!("it reads all of {table}"));
         }
     }
@@ -129,7 +132,8 @@ mod tests {
             filter: String::new(),
         };
         let plan = |lines: &[&str]| {
-            read(lines.iter().map(|line| (*line).to_owned()), std::slice::from_ref(&primary))
+            let lines = lines.iter().map(|line| (*line).to_owned());
+            read(lines, std::slice::from_ref(&primary), |table| table.starts_with("workflow_"))
         };
         let cases = [
             ("Index Scan using workflow_records_live on workflow_records r", "workflow_records_live"),

@@ -29,26 +29,27 @@ pub(in crate::doctor) struct Judgement {
 fn columns_text(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::MySql => {
-            "select lower(table_name), lower(column_name) from information_schema.columns where table_schema = database() \
-             and table_name like 'workflow\\_%'"
+            "select lower(table_name), lower(column_name) from information_schema.columns where table_schema = {schema} \
+             and lower(table_name) in ({tables})"
         }
         Dialect::Postgres => {
             "select c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid where c.relkind in ('r', \
-             'p') and c.relname like 'workflow\\_%' and pg_table_is_visible(c.oid) and a.attnum > 0 and not a.attisdropped"
+             'p') and c.relname in ({tables}) and {visible} and a.attnum > 0 and not a.attisdropped"
         }
         Dialect::Sqlite => {
             "select lower(m.name), lower(c.name) from sqlite_master m join pragma_table_xinfo(m.name) c where m.type = \
-             'table' and m.name like 'workflow\\_%' escape '\\'"
+             'table' and lower(m.name) in ({tables})"
         }
     }
 }
 
 pub(in crate::doctor) async fn gather(session: &mut Session) -> Result<Facts, sqlx::Error> {
     let mut facts = Facts::default();
-    for row in session.rows(columns_text(session.dialect())).await? {
+    for row in session.catalogue(columns_text(session.dialect())).await? {
         let mut cells = row.into_iter().flatten();
-        if let (Some(table), Some(column)) = (cells.next(), cells.next()) {
-            facts.tables.entry(table).or_default().insert(column);
+        let table = cells.next().and_then(|own| session.names().table(&own));
+        if let (Some(table), Some(column)) = (table, cells.next()) {
+            facts.tables.entry(table.to_owned()).or_default().insert(column);
         }
     }
     if facts.tables.contains_key("workflow_schema") {

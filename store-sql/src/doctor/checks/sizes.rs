@@ -24,7 +24,7 @@ fn text(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::MySql => {
             "select lower(table_name), coalesce(data_length + index_length, 0), coalesce(table_rows, 0), 0, null, 0 from \
-             information_schema.tables where table_schema = database() and table_name like 'workflow\\_%' and table_type = \
+             information_schema.tables where table_schema = {schema} and lower(table_name) in ({tables}) and table_type = \
              'BASE TABLE' order by 1"
         }
         Dialect::Postgres => {
@@ -32,7 +32,7 @@ fn text(dialect: Dialect) -> &'static str {
              greatest(s.last_autovacuum, s.last_vacuum)::timestamp(0)::text, coalesce(exists (select 1 from \
              pg_options_to_table(c.reloptions) where option_name = 'autovacuum_enabled' and not option_value::boolean), \
              false)::int from pg_class c left join pg_stat_user_tables s on s.relid = c.oid where c.relkind in ('r', 'p') and \
-             c.relname like 'workflow\\_%' and pg_table_is_visible(c.oid) order by 1"
+             c.relname in ({tables}) and {visible} order by 1"
         }
         Dialect::Sqlite => {
             "select 'the file', page_count * page_size, 0, 0, null, 0 from pragma_page_count, pragma_page_size"
@@ -41,12 +41,13 @@ fn text(dialect: Dialect) -> &'static str {
 }
 
 pub(in crate::doctor) async fn gather(session: &mut Session) -> Result<Vec<Table>, sqlx::Error> {
-    let rows = session.rows(text(session.dialect())).await?;
+    let rows = session.catalogue(text(session.dialect())).await?;
+    let names = session.names();
     let table = |row: Vec<Option<String>>| {
         let cell = |at: usize| row.get(at).and_then(Option::as_deref);
         let count = |at: usize| number(cell(at)).unwrap_or(0).unsigned_abs();
         Table {
-            name: cell(0).unwrap_or_default().to_owned(),
+            name: cell(0).map_or("", |own| names.table(own).unwrap_or(own)).to_owned(),
             bytes: count(1),
             live_rows: count(2),
             dead_rows: count(3),

@@ -59,7 +59,7 @@ select max(slot) from workflow_slots where workflow_name = ? and foreign_id = ? 
 select role, epoch from workflow_roles where role in (values (?));
 
 -- whole table
-select run_id from workflow_records where workflow_name = ? and created_at < ? and updated_at < ? and run_state in (4, 5, 6) and run_id not in (select run_id from workflow_outbox where run_id is not null) and run_id not in (select run_id from workflow_retries where due_at is not null) order by created_at limit ?;
+select run_id from workflow_records where workflow_name = ? and created_at < ? and updated_at < ? and run_state in (?, ?, ?) and run_id not in (select run_id from workflow_outbox where run_id is not null) and run_id not in (select run_id from workflow_retries where due_at is not null) order by created_at limit ?;
 
 -- workflow_records_live
 select run_id from workflow_records where workflow_name = ? and foreign_id = ? and live = 1;
