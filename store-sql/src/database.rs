@@ -116,6 +116,7 @@ pub struct DatabaseOptions {
     poll_every: Option<Duration>,
     object_bytes_max: Option<usize>,
     tables: TableNames,
+    only_existing: bool,
 }
 
 impl DatabaseOptions {
@@ -155,6 +156,12 @@ impl DatabaseOptions {
         self
     }
 
+    /// Refuses a database without its tables, instead of making them.
+    pub fn without_migrating(mut self) -> Self {
+        self.only_existing = true;
+        self
+    }
+
     /// Connects to the database that a connection string names.
     ///
     /// # Errors
@@ -179,12 +186,8 @@ impl DatabaseOptions {
             Dsn::Postgres(dsn) => self.postgres(dsn).await.map(Database::Postgres),
             #[cfg(feature = "sqlite")]
             Dsn::Sqlite(dsn) => self.sqlite(dsn).await.map(Database::Sqlite),
-            #[cfg(not(feature = "mysql"))]
-            Dsn::MySql(_) => Err(not_compiled_in(dsn, "MariaDB and MySQL", "mysql")),
-            #[cfg(not(feature = "postgres"))]
-            Dsn::Postgres(_) => Err(not_compiled_in(dsn, "PostgreSQL", "postgres")),
-            #[cfg(not(feature = "sqlite"))]
-            Dsn::Sqlite(_) => Err(not_compiled_in(dsn, "SQLite", "sqlite")),
+            #[cfg(not(all(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+            other => Err(refuse(other)),
         }
     }
 
@@ -202,6 +205,9 @@ impl DatabaseOptions {
         }
         if let Some(bytes) = self.object_bytes_max {
             options = options.object_bytes_max(bytes);
+        }
+        if self.only_existing {
+            options = options.without_migrating();
         }
         options.connect_to(dsn).await
     }
@@ -227,6 +233,9 @@ impl DatabaseOptions {
         if let Some(bytes) = self.object_bytes_max {
             options = options.object_bytes_max(bytes);
         }
+        if self.only_existing {
+            options = options.existing();
+        }
         options.connect_with(dsn.connect_options()).await
     }
 
@@ -245,6 +254,9 @@ impl DatabaseOptions {
         if let Some(bytes) = self.object_bytes_max {
             options = options.object_bytes_max(bytes);
         }
+        if self.only_existing {
+            options = options.without_migrating();
+        }
         options.open(&dsn.file).await
     }
 }
@@ -257,7 +269,12 @@ impl fmt::Debug for DatabaseOptions {
 
 /// What a program says that was built without a kind of database.
 #[cfg(any(test, not(all(feature = "mysql", feature = "postgres", feature = "sqlite"))))]
-fn not_compiled_in(dsn: impl fmt::Display, kind: &str, feature: &str) -> BackendError {
+pub(crate) fn refuse(dsn: &Dsn) -> BackendError {
+    let (kind, feature) = match dsn {
+        Dsn::MySql(_) => ("MariaDB and MySQL", "mysql"),
+        Dsn::Postgres(_) => ("PostgreSQL", "postgres"),
+        Dsn::Sqlite(_) => ("SQLite", "sqlite"),
+    };
     let context = format!(
         "connect to {dsn}: this program was built without {kind}: build it with the feature `{feature}`"
     );
@@ -271,7 +288,7 @@ mod tests {
     #[test]
     fn a_kind_that_is_not_compiled_in_is_named_with_its_feature() {
         let dsn: Dsn = "postgres://me:secret@db/orders".parse().expect("it is well formed");
-        let error = not_compiled_in(dsn, "PostgreSQL", "postgres").to_string();
+        let error = refuse(&dsn).to_string();
         assert!(error.contains("without PostgreSQL") && error.contains("`postgres`"), "{error}");
         assert!(!error.contains("secret"), "{error}");
     }

@@ -8,6 +8,10 @@ mod conn;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod database;
 mod dialect;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub mod doctor;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub mod maintenance;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 mod names;
@@ -17,6 +21,8 @@ pub mod postgres;
 mod record_row;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod rounds;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod schema_version;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
@@ -30,5 +36,7 @@ pub use mysql::{MySql, MySqlOptions};
 pub use names::{NameError, NamePart, NameProblem, Table, TableNames};
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresOptions};
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub use schema_version::SchemaVersion;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Sqlite, SqliteOptions};

@@ -6,8 +6,8 @@ mod schemas;
 
 use std::time::Duration;
 
-use store_sql::Database;
 use store_sql::config::{Dsn, PoolOptions, Secret};
+use store_sql::{Database, SchemaVersion, TableNames};
 use workflow_conformance::samples::{creation, new_run};
 use workflow_core::adapter::{Backend, ErrorKind, ListQuery, Outcome};
 
@@ -80,4 +80,22 @@ async fn what_is_no_connection_string_is_refused_with_the_forms() {
     let pool = PoolOptions::new().max_open(0);
     let error = Database::options().pool(pool).connect("postgres://me@127.0.0.1/none").await.unwrap_err();
     assert!(error.to_string().contains("max_open"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_without_tables_can_be_refused_instead_of_filled() {
+    let (database, schema) = (mysql_support::Database::fresh().await, schemas::Schema::fresh().await);
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite:{}", folder.path().join("orders.db").display());
+    for url in [database.url(), schema.url(), file.clone()] {
+        let dsn: Dsn = url.parse().unwrap();
+        assert_eq!(SchemaVersion::of(&dsn, &TableNames::default()).await.unwrap(), None);
+        let refused = Database::options().without_migrating().connect_to(&dsn).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Permanent, "{refused}");
+        assert_eq!(SchemaVersion::of(&dsn, &TableNames::default()).await.unwrap(), None, "nothing was made");
+        Database::connect(&url).await.unwrap();
+        let made = SchemaVersion::of(&dsn, &TableNames::default()).await.unwrap().unwrap();
+        assert_eq!(made.version, SchemaVersion::made_by_this_program(&dsn));
+        assert!(Database::options().without_migrating().connect_to(&dsn).await.is_ok());
+    }
 }

@@ -12,6 +12,14 @@ use crate::record_row::record_columns;
 
 const RUNS: &str = concat!("select ", record_columns!(), " from workflow_records where true");
 
+/// The same by age. If the index is not named, the server may read all runs of a workflow from one end, up to those that
+/// were asked for.
+const RUNS_BY_AGE: &str = concat!(
+    "select ",
+    record_columns!(),
+    " from workflow_records force index (workflow_records_by_age) where true"
+);
+
 /// Both values of the column that stands before the foreign id in its index.
 const OF_FOREIGN_IDS: &str = " and (live is null or live = 1) and workflow_records.foreign_id in (";
 
@@ -34,8 +42,17 @@ pub(super) async fn list(connection: &mut Conn<'_>, query: &ListQuery) -> Result
     Ok(page)
 }
 
+/// Whether the runs of one workflow are asked for that were created before or after an instant.
+fn is_range_by_age(query: &ListQuery) -> bool {
+    let is_range =
+        matches!(query.page, Page::After(_)) || query.created_from.or(query.created_before).is_some();
+    is_range && query.workflow_name.is_some() && query.foreign_ids.is_empty()
+}
+
 fn text(connection: &Conn<'_>, query: &ListQuery) -> QueryBuilder<MySql> {
-    let mut text = QueryBuilder::<MySql>::new(connection.sql(RUNS).as_str());
+    let mut text = QueryBuilder::<MySql>::new(
+        connection.sql(if is_range_by_age(query) { RUNS_BY_AGE } else { RUNS }).as_str(),
+    );
     filters(&mut text, connection, query);
     let (order, beyond) = if query.newest_first { ("desc", "<") } else { ("asc", ">") };
     if let Page::After(cursor) = query.page {

@@ -286,18 +286,19 @@ pub(super) async fn dead_letters(
     let text = "select id, workflow_name, run_id, version, process, reason, data, created_at from workflow_dead_letters \
                 order by created_at, id limit ?";
     let rows = sqlx::query(connection.sql(text)).bind(limit(count)).fetch_all(connection.raw()).await?;
-    let letter = |row: &MySqlRow| -> Result<DeadLetter, sqlx::Error> {
-        let (of_run, number): (Option<String>, Option<i64>) = (value(row, 2)?, value(row, 3)?);
-        Ok(DeadLetter {
-            id: value::<String>(row, 0)?.into(),
-            workflow_name: value::<String>(row, 1)?.into(),
-            run_id: of_run.and_then(|of_run| of_run.parse().ok()),
-            version: number.and_then(version),
-            process: value::<String>(row, 4)?.into(),
-            reason: value::<String>(row, 5)?.into(),
-            data: Bytes::from(value::<Vec<u8>>(row, 6)?),
-            created_at: instant(row, 7)?,
-        })
-    };
-    rows.iter().map(letter).collect()
+    rows.iter().map(dead_letter).collect()
+}
+
+pub(super) fn dead_letter(row: &MySqlRow) -> Result<DeadLetter, sqlx::Error> {
+    let (of_run, number): (Option<String>, Option<i64>) = (value(row, 2)?, value(row, 3)?);
+    Ok(DeadLetter {
+        id: value::<String>(row, 0)?.into(),
+        workflow_name: value::<String>(row, 1)?.into(),
+        run_id: of_run.and_then(|of_run| of_run.parse().ok()),
+        version: number.and_then(version),
+        process: value::<String>(row, 4)?.into(),
+        reason: value::<String>(row, 5)?.into(),
+        data: Bytes::from(value::<Vec<u8>>(row, 6)?),
+        created_at: instant(row, 7)?,
+    })
 }

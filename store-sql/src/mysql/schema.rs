@@ -13,7 +13,7 @@ use crate::names::rendered;
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/mysql/0001_tables.sql")];
 
 /// The version of the tables that this program makes.
-const VERSION: i32 = MIGRATIONS.len() as i32;
+pub(crate) const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// The oldest program that can still work with the tables of this version: the version that it makes itself.
 const OLDEST_PROGRAM: i32 = 1;
@@ -103,7 +103,10 @@ pub(super) async fn check(connection: &mut Conn<'_>, name: &str) -> Result<(), B
 }
 
 /// The version of the tables and the oldest program that they tolerate; `None` if there are none.
-async fn version(connection: &mut Conn<'_>, name: &str) -> Result<Option<(i32, i32)>, BackendError> {
+pub(super) async fn version(
+    connection: &mut Conn<'_>,
+    name: &str,
+) -> Result<Option<(i32, i32)>, BackendError> {
     let exists = "select 1 from information_schema.tables where table_schema = coalesce(?, database()) and table_name = ?";
     let names = connection.names();
     let read = async {

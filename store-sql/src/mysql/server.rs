@@ -145,3 +145,23 @@ pub(super) async fn open(
     let _ = first.close().await;
     Ok((Arc::new(connecting.server(facts.family, statements)), facts))
 }
+
+/// The version of the tables of a database, asked on a connection of its own.
+pub(crate) async fn schema_version(
+    dsn: &MySqlDsn,
+    names: &TableNames,
+) -> Result<Option<(i64, i64)>, BackendError> {
+    let connecting = Connecting {
+        dsn,
+        pool: PoolOptions::new(),
+        idle_transaction: IDLE_TRIED_AFTER,
+        clock: StampClock::new(None),
+        tables: names.clone(),
+    };
+    let mut connection = connecting.first().await?;
+    let statements = Statements::new(names.clone(), Keys::Plain);
+    let found = super::schema::version(&mut Conn::new(&mut connection, &statements), &dsn.to_string()).await;
+    // Nothing depends on how the connection ends.
+    let _ = connection.close().await;
+    Ok(found?.map(|(version, oldest)| (version.into(), oldest.into())))
+}

@@ -77,6 +77,10 @@ impl MySqlStore {
         self.0.server.name()
     }
 
+    pub(super) fn server(&self) -> &Arc<Server> {
+        &self.0.server
+    }
+
     /// Refuses what an engine of this process stores once another process has taken its right.
     async fn check_right(&self, changes: &[Change]) -> Result<(), BackendError> {
         if changes.iter().all(|change| change.fence.is_none()) {

@@ -8,6 +8,8 @@ mod table;
 use std::fmt;
 
 pub use error::{NameError, NamePart, NameProblem};
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub(crate) use reserved::is_reserved;
 pub(crate) use statements::{Keys, Statements, rendered};
 use table::INDEXES;
 pub use table::Table;
@@ -100,6 +102,11 @@ impl TableNames {
         Ok(Self { schema: Some(schema.into()), ..self })
     }
 
+    /// The same tables, as a session in their schema calls them.
+    pub(crate) fn without_schema(&self) -> Self {
+        Self { schema: None, ..self.clone() }
+    }
+
     /// The schema or database, if it is not the session's own.
     pub fn schema(&self) -> Option<&str> {
         self.schema.as_deref()
@@ -134,6 +141,15 @@ impl TableNames {
         match &self.schema {
             Some(schema) => format!("{schema}.{}", self.table(table)),
             None => self.table(table),
+        }
+    }
+
+    /// The name of a table that lies in the same schema as these, as statements write it.
+    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn beside(&self, name: &str) -> String {
+        match &self.schema {
+            Some(schema) => format!("{schema}.{name}"),
+            None => name.to_owned(),
         }
     }
 

@@ -45,6 +45,6 @@ const RESERVED: &str = "
 ";
 
 /// Whether a word, in small letters, cannot be the name of a table.
-pub(super) fn is_reserved(word: &str) -> bool {
+pub(crate) fn is_reserved(word: &str) -> bool {
     RESERVED.split_ascii_whitespace().any(|reserved| reserved == word)
 }

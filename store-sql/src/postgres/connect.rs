@@ -8,6 +8,9 @@ use sqlx::{Connection, PgConnection, PgPool};
 use workflow_core::adapter::{BackendError, ErrorKind};
 
 use super::error::wrap;
+use crate::TableNames;
+use crate::config::PostgresDsn;
+use crate::names::{Keys, Statements};
 
 /// The oldest server that this store works with, as PostgreSQL numbers it.
 const SERVER_MIN: u32 = 150_000;
@@ -132,6 +135,20 @@ impl Place {
 
 async fn set(connection: &mut PgConnection, settings: String) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(sqlx::AssertSqlSafe(settings)).execute(connection).await.map(drop)
+}
+
+/// The version of the tables of a database, asked on a connection of its own.
+pub(crate) async fn schema_version(
+    dsn: &PostgresDsn,
+    names: &TableNames,
+) -> Result<Option<(i64, i64)>, BackendError> {
+    let place = Place::new(dsn.connect_options(), super::handle::limits());
+    let mut connection = place.connect().await.map_err(|error| place.wrap("connect", error))?;
+    let statements = Statements::new(names.clone(), Keys::Plain);
+    let found = super::schema::version(&mut Conn::new(&mut connection, &statements), &place).await;
+    // Nothing depends on how the connection ends.
+    let _ = connection.close().await;
+    Ok(found?.map(|(version, oldest)| (version.into(), oldest.into())))
 }
 
 #[cfg(test)]

@@ -120,16 +120,21 @@ impl Default for PostgresOptions {
     }
 }
 
+/// The limits if nothing else is said.
+pub(super) fn limits() -> Limits {
+    Limits {
+        connections_max: CONNECTIONS_MAX,
+        acquire: ACQUIRE,
+        statement: STATEMENT,
+        lock: LOCK,
+        idle_in_transaction: IDLE_IN_TRANSACTION,
+    }
+}
+
 impl PostgresOptions {
     /// The defaults.
     pub fn new() -> Self {
-        let limits = Limits {
-            connections_max: CONNECTIONS_MAX,
-            acquire: ACQUIRE,
-            statement: STATEMENT,
-            lock: LOCK,
-            idle_in_transaction: IDLE_IN_TRANSACTION,
-        };
+        let limits = limits();
         let settings = Settings { object_bytes_max: OBJECT_BYTES_MAX, poll_every: POLL_EVERY };
         Self { limits, settings, clock: StampClock::default(), tables: TableNames::default(), migrate: true }
     }

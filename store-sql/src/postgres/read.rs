@@ -250,20 +250,21 @@ pub(super) async fn dead_letters(
     let text = "select id, workflow_name, run_id, version, process, reason, data, created_at from workflow_dead_letters \
                 order by created_at, id limit $1";
     let rows = sqlx::query(connection.sql(text)).bind(limit(count)).fetch_all(connection.raw()).await?;
-    let letter = |row: &PgRow| -> Result<DeadLetter, sqlx::Error> {
-        let (run_id, version): (Option<&str>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
-        Ok(DeadLetter {
-            id: row.try_get::<String, _>(0)?.into(),
-            workflow_name: row.try_get::<String, _>(1)?.into(),
-            run_id: run_id.and_then(|run_id| run_id.parse().ok()),
-            version: version.and_then(|version| Version::new(version.unsigned_abs())),
-            process: row.try_get::<String, _>(4)?.into(),
-            reason: row.try_get::<String, _>(5)?.into(),
-            data: Bytes::from(row.try_get::<Vec<u8>, _>(6)?),
-            created_at: instant(row.try_get(7)?),
-        })
-    };
-    rows.iter().map(letter).collect()
+    rows.iter().map(dead_letter).collect()
+}
+
+pub(super) fn dead_letter(row: &PgRow) -> Result<DeadLetter, sqlx::Error> {
+    let (run_id, version): (Option<&str>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
+    Ok(DeadLetter {
+        id: row.try_get::<String, _>(0)?.into(),
+        workflow_name: row.try_get::<String, _>(1)?.into(),
+        run_id: run_id.and_then(|run_id| run_id.parse().ok()),
+        version: version.and_then(|version| Version::new(version.unsigned_abs())),
+        process: row.try_get::<String, _>(4)?.into(),
+        reason: row.try_get::<String, _>(5)?.into(),
+        data: Bytes::from(row.try_get::<Vec<u8>, _>(6)?),
+        created_at: instant(row.try_get(7)?),
+    })
 }
 
 /// How many rows at most, as the server takes it.

@@ -10,7 +10,7 @@ use crate::Table;
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_tables.sql")];
 
 /// The version of the tables that this program makes.
-const VERSION: i32 = MIGRATIONS.len() as i32;
+pub(crate) const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// The oldest program that can still work with the tables of this version: the version that it makes itself.
 const OLDEST_PROGRAM: i32 = 1;
@@ -83,7 +83,10 @@ async fn execute(
 }
 
 /// The version of the tables and the oldest program that they tolerate; `None` if there are none.
-async fn version(connection: &mut Conn<'_>, place: &Place) -> Result<Option<(i32, i32)>, BackendError> {
+pub(super) async fn version(
+    connection: &mut Conn<'_>,
+    place: &Place,
+) -> Result<Option<(i32, i32)>, BackendError> {
     let read = async {
         let names = connection.names();
         let exists =

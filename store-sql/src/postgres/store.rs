@@ -51,6 +51,10 @@ impl PostgresStore {
         Self(Arc::new(Inner { database, settings, right: Mutex::default() }))
     }
 
+    pub(super) fn database(&self) -> &Database {
+        &self.0.database
+    }
+
     /// The connections that the store uses.
     pub fn pool(&self) -> &sqlx::PgPool {
         self.0.database.pool()

@@ -47,6 +47,7 @@ pub(super) struct Tx {
     statements: Statements,
     xid: String,
     now: Timestamp,
+    repeated: bool,
     ended: bool,
 }
 
@@ -64,6 +65,11 @@ impl Tx {
     /// The text of a statement that is written with the default names.
     pub(super) fn sql(&self, text: &'static str) -> SqlStr {
         self.statements.sql(text)
+    }
+
+    /// Whether an attempt before it failed.
+    pub(super) fn is_repeated(&self) -> bool {
+        self.repeated
     }
 
     /// When it began, in whole milliseconds.
@@ -180,11 +186,11 @@ impl Database {
         BackendError::with_source(ErrorKind::UnknownOutcome, context, error)
     }
 
-    async fn attempt<V, W>(&self, work: &W, tested: bool) -> Result<V, Failed<V>>
+    async fn attempt<V, W>(&self, work: &W, repeated: bool) -> Result<V, Failed<V>>
     where
         W: for<'c> Fn(&'c mut Tx) -> BoxFuture<'c, Result<V, sqlx::Error>>,
     {
-        let mut tx = self.begin(tested).await.map_err(Failed::Before)?;
+        let mut tx = self.begin(repeated).await.map_err(Failed::Before)?;
         match work(&mut tx).await {
             Ok(value) => match execute(&mut tx.connection, COMMIT).await {
                 Ok(()) => {
@@ -198,8 +204,8 @@ impl Database {
         }
     }
 
-    async fn begin(&self, tested: bool) -> Result<Tx, sqlx::Error> {
-        let mut connection = self.connection(tested).await?;
+    async fn begin(&self, repeated: bool) -> Result<Tx, sqlx::Error> {
+        let mut connection = self.connection(repeated).await?;
         let begun: Result<(String, i64), sqlx::Error> = async {
             let row = sqlx::raw_sql(BEGIN).fetch_one(&mut *connection).await?;
             Ok((row.try_get(0)?, row.try_get(1)?))
@@ -208,7 +214,7 @@ impl Database {
         match begun {
             Ok((xid, now)) => {
                 let now = self.clock.now(Timestamp::from_millis(now));
-                Ok(Tx { connection, statements: self.statements.clone(), xid, now, ended: false })
+                Ok(Tx { connection, statements: self.statements.clone(), xid, now, repeated, ended: false })
             }
             Err(error) => {
                 connection.close_on_drop();

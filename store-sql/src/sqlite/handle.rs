@@ -107,6 +107,7 @@ pub struct SqliteOptions {
     synchronous: SqliteSynchronous,
     create: bool,
     tables: TableNames,
+    migrate: bool,
     clock: Arc<dyn Clock>,
     settings: Settings,
 }
@@ -124,6 +125,7 @@ impl SqliteOptions {
             synchronous: SqliteSynchronous::Full,
             create: true,
             tables: TableNames::default(),
+            migrate: true,
             clock: Arc::new(SystemClock::new()),
             settings: Settings { object_bytes_max: OBJECT_BYTES_MAX, poll_every: POLL_EVERY },
         }
@@ -144,6 +146,13 @@ impl SqliteOptions {
     /// Tables with other names than the default ones; see [`TableNames`].
     pub fn tables(mut self, names: TableNames) -> Self {
         self.tables = names;
+        self
+    }
+
+    /// Refuses a file without its tables, instead of making them, and one that is not there.
+    pub fn without_migrating(mut self) -> Self {
+        self.create = false;
+        self.migrate = false;
         self
     }
 
@@ -198,7 +207,12 @@ impl SqliteOptions {
         let statements = Statements::new(self.tables, Keys::Plain);
         let place = Arc::new(Place::new(file, self.synchronous, self.create));
         let mut connection = place.writer().await?;
-        schema::migrate(&mut Conn::new(&mut connection, &statements), &place).await?;
+        let mut conn = Conn::new(&mut connection, &statements);
+        if self.migrate {
+            schema::migrate(&mut conn, &place).await?;
+        } else {
+            schema::require(&mut conn, &place).await?;
+        }
         place.remember();
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)

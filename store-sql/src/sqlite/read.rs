@@ -314,7 +314,7 @@ pub(super) async fn dead_letters(
 }
 
 /// A dead letter, whatever became of it: it is for people to read.
-fn dead_letter(row: &SqliteRow) -> DeadLetter {
+pub(super) fn dead_letter(row: &SqliteRow) -> DeadLetter {
     DeadLetter {
         id: damaged::text(row, 0).into(),
         workflow_name: damaged::text(row, 1).into(),

@@ -10,7 +10,7 @@ use crate::Table;
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_tables.sql")];
 
 /// The version of the tables that this program makes.
-const VERSION: i64 = MIGRATIONS.len() as i64;
+pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// The oldest program that can still work with the tables of this version: the version that it makes itself.
 const OLDEST_PROGRAM: i64 = 1;
@@ -31,6 +31,20 @@ pub(super) async fn migrate(connection: &mut Conn<'_>, place: &Place) -> Result<
     let ended = sqlx::raw_sql(end).execute(connection.raw()).await;
     migrated?;
     ended.map(drop).map_err(|error| place.wrap("migrate", error))
+}
+
+/// Checks that the tables are there, and that this program may use them.
+pub(super) async fn require(connection: &mut Conn<'_>, place: &Place) -> Result<(), BackendError> {
+    let found = version(connection, place).await?;
+    check(found, place)?;
+    if found.is_some_and(|(version, _)| version >= VERSION) {
+        return Ok(());
+    }
+    let present =
+        found.map_or_else(|| "no tables".to_owned(), |(version, _)| format!("tables of version {version}"));
+    let context =
+        format!("{} has {present}, and version {VERSION} is needed: migrate", place.file().display());
+    Err(BackendError::new(ErrorKind::Permanent, context))
 }
 
 async fn migrate_in_transaction(connection: &mut Conn<'_>, place: &Place) -> Result<(), BackendError> {
@@ -54,7 +68,10 @@ async fn migrate_in_transaction(connection: &mut Conn<'_>, place: &Place) -> Res
 }
 
 /// The version of the tables and the oldest program that they tolerate; `None` if there are none.
-async fn version(connection: &mut Conn<'_>, place: &Place) -> Result<Option<(i64, i64)>, BackendError> {
+pub(super) async fn version(
+    connection: &mut Conn<'_>,
+    place: &Place,
+) -> Result<Option<(i64, i64)>, BackendError> {
     let exists = "select 1 from sqlite_master where type = 'table' and name = ? collate nocase";
     let read = async {
         if sqlx::query(exists)

@@ -58,13 +58,17 @@ impl SqliteStore {
         self.place().file()
     }
 
+    pub(super) fn writer(&self) -> &Writer {
+        &self.0.writer
+    }
+
     fn place(&self) -> &Place {
         self.0.writer.place()
     }
 
     /// Has a query answered by a reader, in a task of its own: a caller that does not poll for a while, as one of many
     /// futures that one task drives, must not keep a connection from the engine.
-    async fn read<V, Q>(&self, what: &'static str, query: Q) -> Result<V, BackendError>
+    pub(super) async fn read<V, Q>(&self, what: &'static str, query: Q) -> Result<V, BackendError>
     where
         V: Send + 'static,
         Q: for<'c> FnOnce(Conn<'c>) -> BoxFuture<'c, Result<V, sqlx::Error>> + Send + 'static,
