@@ -9,7 +9,10 @@ struct Table {
 }
 
 const TABLES: [Table; 10] = [
-    Table { name: "workflow_schema", columns: &["version", "oldest_program"] },
+    Table {
+        name: "workflow_schema",
+        columns: &["version", "oldest_program", "records", "outbox", "adopted"],
+    },
     Table {
         name: "workflow_records",
         columns: &[
@@ -145,8 +148,8 @@ const MYSQL: [Index; 8] = [
     index("workflow_records", "workflow_records_start_key", "workflow_name, start_key").unique(),
     index("workflow_records", "workflow_records_by_age", "workflow_name, created_at"),
     index("workflow_outbox", "workflow_outbox_by_run", "run_id"),
-    index("workflow_timeouts", "workflow_timeouts_due", "state, expire_at"),
-    index("workflow_retries", "workflow_retries_due", "due_at"),
+    index("workflow_timeouts", "workflow_timeouts_due", "workflow_name, state, expire_at"),
+    index("workflow_retries", "workflow_retries_due", "workflow_name, due_at"),
     index("workflow_dead_letters", "workflow_dead_letters_by_age", "created_at, id"),
     index("workflow_dead_letters", "workflow_dead_letters_by_run", "run_id"),
 ];
