@@ -77,7 +77,7 @@ async fn again<V, E: Debug>(kit: &Kit, what: &str, act: impl AsyncFn() -> Result
         let is_last = patience.is_over();
         match act().await {
             Ok(done) => return Some(done),
-            Err(seen) => assert!(!is_last, "{what} does not come about: {seen:?}"),
+            Err(seen) => assert!(!is_last, "{what} does not come about: {seen:?}, {kit:?}"),
         }
         tokio::task::yield_now().await;
     }

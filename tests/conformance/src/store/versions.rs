@@ -3,14 +3,27 @@
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use workflow_core::adapter::Outcome;
+use workflow_core::adapter::{Outcome, Store};
 use workflow_core::{Move, Record, RunState};
 
 use super::StoreFixture;
+use crate::engine::Patience;
 use crate::kept::Kept;
 use crate::samples::{
     commit_one, completed, creation, found, moved, new_run, start, stepped, store_over, update, version,
 };
+
+/// What becomes of a step: a store that answers that somebody else has the run is asked again, as it wants to be.
+async fn settled(store: &impl Store, record: &Record, to: i32) -> Outcome {
+    let patience = Patience::begin();
+    loop {
+        let is_last = patience.is_over();
+        let outcome = commit_one(store, update(record, &stepped(record, to))).await;
+        if outcome != Outcome::Busy || is_last {
+            return outcome;
+        }
+    }
+}
 
 /// Of changes that expect one version of a run, one is stored, however many callers there are, on two handles.
 pub async fn compare_and_set(fixture: impl StoreFixture) {
@@ -22,8 +35,7 @@ pub async fn compare_and_set(fixture: impl StoreFixture) {
         let mut writers = JoinSet::new();
         for writer in 0..WRITERS {
             let (store, record) = (Arc::clone(&handles[writer as usize % 2]), Arc::clone(&record));
-            let change = update(&record, &stepped(&record, 2 + writer));
-            writers.spawn(async move { commit_one(&*store, change).await });
+            writers.spawn(async move { settled(&*store, &record, 2 + writer).await });
         }
         let next = record.version.next();
         let mut winners = Vec::new();
