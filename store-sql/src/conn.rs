@@ -2,7 +2,7 @@
 
 use sqlx::SqlStr;
 
-use crate::names::{Keys, Statements, TableNames};
+use crate::names::{Statements, TableNames};
 
 /// A connection with the texts of the statements that are sent on it.
 pub(crate) struct Conn<'c, C> {
@@ -27,9 +27,5 @@ impl<'c, C> Conn<'c, C> {
 
     pub(crate) fn names(&self) -> &'c TableNames {
         self.statements.names()
-    }
-
-    pub(crate) fn keys(&self) -> Keys {
-        self.statements.keys()
     }
 }

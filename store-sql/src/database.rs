@@ -1,5 +1,7 @@
 //! One handle over whichever database a connection string names.
 
+mod migrate;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use workflow_core::adapter::{Backend, BackendError, Clock, ErrorKind};
 
 use crate::TableNames;
 use crate::config::{Dsn, PoolOptions};
+use crate::schema::Order;
 
 /// A backend in the database that a connection string names, whatever kind it is of. Clones share everything.
 ///
@@ -117,6 +120,7 @@ pub struct DatabaseOptions {
     object_bytes_max: Option<usize>,
     tables: TableNames,
     only_existing: bool,
+    order: Order,
 }
 
 impl DatabaseOptions {
@@ -181,19 +185,22 @@ impl DatabaseOptions {
     pub async fn connect_to(self, dsn: &Dsn) -> Result<Database, BackendError> {
         match dsn {
             #[cfg(feature = "mysql")]
-            Dsn::MySql(dsn) => self.mysql(dsn).await.map(Database::MySql),
+            Dsn::MySql(dsn) => self.mysql().connect_to(dsn).await.map(Database::MySql),
             #[cfg(feature = "postgres")]
-            Dsn::Postgres(dsn) => self.postgres(dsn).await.map(Database::Postgres),
+            Dsn::Postgres(dsn) => {
+                self.postgres(dsn)?.connect_with(dsn.connect_options()).await.map(Database::Postgres)
+            }
             #[cfg(feature = "sqlite")]
-            Dsn::Sqlite(dsn) => self.sqlite(dsn).await.map(Database::Sqlite),
+            Dsn::Sqlite(dsn) => self.sqlite(dsn).open(&dsn.file).await.map(Database::Sqlite),
             #[cfg(not(all(feature = "mysql", feature = "postgres", feature = "sqlite")))]
             other => Err(refuse(other)),
         }
     }
 
     #[cfg(feature = "mysql")]
-    async fn mysql(self, dsn: &crate::config::MySqlDsn) -> Result<crate::MySql, BackendError> {
+    fn mysql(self) -> crate::MySqlOptions {
         let mut options = crate::MySql::options().tables(self.tables);
+        options.order = self.order;
         if let Some(pool) = self.pool {
             options = options.pool(pool);
         }
@@ -209,12 +216,13 @@ impl DatabaseOptions {
         if self.only_existing {
             options = options.without_migrating();
         }
-        options.connect_to(dsn).await
+        options
     }
 
     #[cfg(feature = "postgres")]
-    async fn postgres(self, dsn: &crate::config::PostgresDsn) -> Result<crate::Postgres, BackendError> {
+    fn postgres(self, dsn: &crate::config::PostgresDsn) -> Result<crate::PostgresOptions, BackendError> {
         let mut options = crate::Postgres::options().tables(self.tables);
+        options.order = self.order;
         if let Some(pool) = self.pool {
             pool.check().map_err(|error| {
                 BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
@@ -236,12 +244,13 @@ impl DatabaseOptions {
         if self.only_existing {
             options = options.existing();
         }
-        options.connect_with(dsn.connect_options()).await
+        Ok(options)
     }
 
     #[cfg(feature = "sqlite")]
-    async fn sqlite(self, dsn: &crate::config::SqliteDsn) -> Result<crate::Sqlite, BackendError> {
+    fn sqlite(self, dsn: &crate::config::SqliteDsn) -> crate::SqliteOptions {
         let mut options = crate::Sqlite::options().tables(self.tables);
+        options.order = self.order;
         if !dsn.create {
             options = options.existing();
         }
@@ -257,7 +266,7 @@ impl DatabaseOptions {
         if self.only_existing {
             options = options.without_migrating();
         }
-        options.open(&dsn.file).await
+        options
     }
 }
 

@@ -7,6 +7,7 @@ pub mod config;
 mod conn;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod database;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod dialect;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub mod doctor;
@@ -14,6 +15,7 @@ pub mod doctor;
 pub mod maintenance;
 #[cfg(feature = "mysql")]
 pub mod mysql;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod names;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -21,6 +23,8 @@ pub mod postgres;
 mod record_row;
 #[cfg(any(feature = "mysql", feature = "sqlite"))]
 mod rounds;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod schema;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod schema_version;
 #[cfg(feature = "sqlite")]
@@ -30,12 +34,16 @@ mod work_error;
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub use database::{Database, DatabaseOptions};
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub use dialect::{Dialect, UnknownDialect};
 #[cfg(feature = "mysql")]
 pub use mysql::{MySql, MySqlOptions};
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub use names::{NameError, NamePart, NameProblem, Table, TableNames};
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresOptions};
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub use schema::{Done, Duplicate, IndexSet, MigrateError, Migration, schema_sql};
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub use schema_version::SchemaVersion;
 #[cfg(feature = "sqlite")]

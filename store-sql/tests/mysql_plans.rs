@@ -144,13 +144,23 @@ async fn read_too_much(connection: &mut MySqlConnection, statement: &str) -> Opt
     let analyze = AssertSqlSafe(format!("analyze {statement}"));
     let rows = sqlx::raw_sql(analyze).fetch_all(connection).await.unwrap();
     let read = rows.iter().filter_map(|row| row.get::<Option<String>, _>("r_rows"));
-    let most = read.map(|rows| rows.parse::<f64>().unwrap() as u64).max().unwrap_or(0);
+    // With a share of them, where the server looks into a second index first.
+    let read = read.map(|rows| rows.split(" (").next().unwrap().parse::<f64>().unwrap() as u64);
+    let most = read.max().unwrap_or(0);
     (most > ROWS_MAX).then(|| format!("{most} rows were read: {statement}"))
 }
 
+/// Tables that the store made, and then such as were made by hand from the Go library's guide: one after the other, as the
+/// server has one log.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_statement_finds_its_rows_by_an_index() {
-    let database = Database::fresh().await;
+    explain_all(Database::fresh().await).await;
+    let adopted = Database::fresh().await;
+    adopted.run(include_str!("guide/mariadb.sql")).await;
+    explain_all(adopted).await;
+}
+
+async fn explain_all(database: Database) {
     let backend = database.open().await;
     database.run(FILL).await;
     start(backend.store(), "before").await;
@@ -173,7 +183,8 @@ async fn every_statement_finds_its_rows_by_an_index() {
         for row in sqlx::raw_sql(explain).fetch_all(&mut log).await.unwrap() {
             let access: Option<String> = row.get("type");
             let (index, rows): (Option<String>, Option<String>) = (row.get("key"), row.get("rows"));
-            let rows: u64 = rows.map_or(0, |rows| rows.parse().unwrap());
+            // With a share of them, where the server looks into a second index first.
+            let rows: u64 = rows.map_or(0, |rows| rows.split(" (").next().unwrap().parse().unwrap());
             let extra: String = row.get("Extra");
             // A page that is read in the order of its index ends at its limit, whatever the estimate says.
             let is_page = statement.contains(" limit ") && !extra.contains("filesort");

@@ -29,6 +29,15 @@ impl Origin for Renamed {
     }
 }
 
+/// Tables that were made by hand from the Go library's guide, and taken over.
+struct Adopted;
+
+impl Origin for Adopted {
+    async fn prepare(database: &Database) {
+        database.run(include_str!("guide/mariadb.sql")).await;
+    }
+}
+
 mod made {
     use super::*;
     workflow_conformance::store_suite!(OnServer<Made>);
@@ -37,4 +46,9 @@ mod made {
 mod renamed {
     use super::*;
     workflow_conformance::store_suite!(OnServer<Renamed>);
+}
+
+mod adopted {
+    use super::*;
+    workflow_conformance::store_suite!(OnServer<Adopted>);
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 const PAGE: &str = include_str!("../../docs/tables.md");
-const MIGRATION: &str = include_str!("../migrations/mysql/0001_tables.sql");
+const MIGRATION: &str = include_str!("../migrations/mysql/tables.sql");
 
 /// The columns of each table in their order, and its keys: what a line says.
 type Tables = BTreeMap<String, (Vec<String>, Vec<String>)>;
@@ -38,7 +38,7 @@ fn on_the_page() -> Tables {
 fn in_the_migration() -> Tables {
     let (mut tables, mut table) = (Tables::new(), None);
     for line in MIGRATION.lines() {
-        if let Some(name) = line.strip_prefix("create table if not exists ") {
+        if let Some(name) = line.strip_prefix("create table ") {
             table = Some(tables.entry(name.trim_end_matches(" (").to_owned()).or_default());
             continue;
         }

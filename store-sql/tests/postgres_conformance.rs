@@ -28,6 +28,15 @@ impl Origin for Renamed {
     }
 }
 
+/// Tables that were made by hand from the Go library's guide, and taken over.
+struct Adopted;
+
+impl Origin for Adopted {
+    async fn prepare(schema: &Schema) {
+        schema.run(include_str!("guide/postgres.sql")).await;
+    }
+}
+
 mod made {
     use super::*;
     workflow_conformance::store_suite!(Tables<Made>);
@@ -36,4 +45,9 @@ mod made {
 mod renamed {
     use super::*;
     workflow_conformance::store_suite!(Tables<Renamed>);
+}
+
+mod adopted {
+    use super::*;
+    workflow_conformance::store_suite!(Tables<Adopted>);
 }

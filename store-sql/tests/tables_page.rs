@@ -54,7 +54,7 @@ fn on_the_page() -> Tables {
                 assert_eq!(sqlite, "yes", "{line}");
                 table.primary_key = names(on);
             }
-            [name, on, sqlite, _, _] if sqlite != "no" => {
+            [name, on, sqlite, _, _] if sqlite != "no" && sqlite != "guide's set" => {
                 let how = if sqlite == "yes" { "" } else { sqlite };
                 table.indexes.insert(name.clone(), (names(on), how.to_owned()));
             }

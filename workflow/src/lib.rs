@@ -49,7 +49,10 @@ pub use store_sql::postgres;
 #[cfg(feature = "sqlite")]
 pub use store_sql::sqlite;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
-pub use store_sql::{Database, DatabaseOptions, any, config};
+pub use store_sql::{
+    Database, DatabaseOptions, Dialect, IndexSet, MigrateError, Migration, NameError, TableNames, any,
+    config, schema_sql,
+};
 
 /// What most programs need, by one `use` line.
 pub mod prelude {

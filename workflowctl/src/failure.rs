@@ -27,6 +27,12 @@ pub(crate) enum Failure {
     OutputClosed,
 }
 
+impl From<store_sql::MigrateError> for Failure {
+    fn from(error: store_sql::MigrateError) -> Self {
+        Failure::Database(error.into())
+    }
+}
+
 impl Failure {
     pub(crate) fn io(what: &'static str, source: std::io::Error) -> Self {
         match source.kind() {

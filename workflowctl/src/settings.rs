@@ -73,12 +73,8 @@ impl Settings {
         self.options().without_migrating().connect_to(&self.dsn).await
     }
 
-    /// Connects, and brings the tables up to date.
-    pub(crate) async fn migrate(&self) -> Result<Database, BackendError> {
-        self.options().connect_to(&self.dsn).await
-    }
-
-    fn options(&self) -> store_sql::DatabaseOptions {
+    /// How the database is connected to.
+    pub(crate) fn options(&self) -> store_sql::DatabaseOptions {
         Database::options()
             .tables(self.tables.clone())
             .pool(PoolOptions::new().max_open(CONNECTIONS_MAX).min_idle(0))

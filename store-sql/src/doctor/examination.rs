@@ -148,7 +148,10 @@ impl Examination<'_> {
     async fn tables(&mut self, settings: &Settings, version: &str, writable: bool) {
         let facts = self.check("the tables", async |session, _| schema::gather(session).await).await;
         let Some(facts) = facts else { return };
-        let judged = schema::judge(&facts, &self.cx, wanted(self.cx.dialect));
+        if facts.has_twins() {
+            self.session.names_mut().compare_by_twins();
+        }
+        let judged = schema::judge(&facts, &self.cx, crate::schema::VERSION.into());
         self.findings.extend(judged.findings);
         self.columns(version).await;
         let present = self.check("the indexes", async |session, _| indexes::gather(session).await).await;
@@ -238,18 +241,4 @@ impl Examination<'_> {
 
 fn skipped(what: &str, reason: &str, fix: String) -> Finding {
     Finding::warning(FindingId::CheckSkipped, format!("{what}: this could not be checked: {reason}"), fix)
-}
-
-/// The version of the tables that this program makes.
-fn wanted(dialect: Dialect) -> i64 {
-    match dialect {
-        #[cfg(feature = "mysql")]
-        Dialect::MySql => crate::mysql::VERSION.into(),
-        #[cfg(feature = "postgres")]
-        Dialect::Postgres => crate::postgres::VERSION.into(),
-        #[cfg(feature = "sqlite")]
-        Dialect::Sqlite => crate::sqlite::VERSION,
-        #[allow(unreachable_patterns, reason = "no session speaks what is not built in")]
-        _ => 0,
-    }
 }

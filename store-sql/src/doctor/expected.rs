@@ -9,7 +9,10 @@ struct Table {
 }
 
 const TABLES: [Table; 10] = [
-    Table { name: "workflow_schema", columns: &["version", "oldest_program"] },
+    Table {
+        name: "workflow_schema",
+        columns: &["version", "oldest_program", "records", "outbox", "adopted"],
+    },
     Table {
         name: "workflow_records",
         columns: &[

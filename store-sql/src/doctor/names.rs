@@ -10,22 +10,28 @@ use crate::{Table, TableNames};
 pub(super) struct Names {
     names: TableNames,
     local: TableNames,
+    keys: Keys,
 }
 
 impl Names {
     pub(super) fn new(names: TableNames) -> Self {
         let local = names.without_schema();
-        Self { names, local }
+        Self { names, local, keys: Keys::Plain }
+    }
+
+    /// Compares keys by the twins of their columns, as the store does on tables that have them.
+    pub(super) fn compare_by_twins(&mut self) {
+        self.keys = Keys::Twins;
     }
 
     /// A text with the tables' own names.
     pub(super) fn written(&self, text: &str) -> String {
-        rendered(text, &self.names, Keys::Plain)
+        rendered(text, &self.names, self.keys)
     }
 
     /// The same for copies, which are in the session's own place and not in a schema.
     pub(super) fn in_copies(&self, text: &str) -> String {
-        rendered(text, &self.local, Keys::Plain)
+        rendered(text, &self.local, self.keys)
     }
 
     /// The tables' names in quotes, for a look into the catalogue.

@@ -128,6 +128,10 @@ impl Session {
         &self.names
     }
 
+    pub(super) fn names_mut(&mut self) -> &mut Names {
+        &mut self.names
+    }
+
     /// Sends text with the default names, and gives the rows of all its statements.
     pub(super) async fn rows(&mut self, text: impl AsRef<str>) -> Result<Rows, sqlx::Error> {
         self.rows_as_written(self.names.written(text.as_ref())).await

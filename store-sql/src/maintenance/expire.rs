@@ -11,7 +11,11 @@ use workflow_core::{RunState, Timestamp, WorkflowName, decode_outbox};
 use super::{ArchiveTable, Maintenance};
 
 /// How many entries of the index by age a transaction looks at, at most: some milliseconds of work.
-pub(crate) const SCAN_ROWS: usize = 10_000;
+const SCAN_ROWS: usize = 10_000;
+
+/// How many entries are looked at for each run that may be found, and how many at least.
+const SCANNED_FOR_EACH: usize = 4;
+const SCAN_ROWS_MIN: usize = 1000;
 
 /// How many runs a batch has if nothing else is said.
 const BATCH_DEFAULT: NonZeroUsize = NonZeroUsize::new(1000).expect("it is not zero");
@@ -319,6 +323,13 @@ pub(crate) struct Slice {
     pub(crate) rows: usize,
     pub(crate) act: Act,
     pub(crate) unsent: Arc<HashSet<String>>,
+}
+
+impl Slice {
+    /// How many entries of the index a transaction looks at.
+    pub(crate) fn scan_rows(&self) -> usize {
+        self.rows.saturating_mul(SCANNED_FOR_EACH).clamp(SCAN_ROWS_MIN, SCAN_ROWS)
+    }
 }
 
 /// What was done with it.

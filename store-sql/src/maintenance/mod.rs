@@ -19,6 +19,6 @@ pub use handle::Maintenance;
 pub use outbox::{OutboxStatus, WorkflowOutbox};
 pub use sizes::TableSize;
 
-pub(crate) use expire::{Mark, Old, SCAN_ROWS, Slice, Sliced};
+pub(crate) use expire::{Mark, Old, Slice, Sliced};
 pub(crate) use outbox::{Forwarded, OutboxSlice, Unrouted};
 pub(crate) use steps::{Steps, discard, expire, requeue};

@@ -70,6 +70,17 @@ impl StampClock {
         self.as_clock().hold()
     }
 
+    /// The present, where the server says that it is `now`.
+    pub(super) fn hear(&self, now: Timestamp) -> Timestamp {
+        match self {
+            StampClock::Given(clock) => clock.now(),
+            StampClock::Server(clock) => {
+                clock.heard(now);
+                now
+            }
+        }
+    }
+
     /// The present.
     pub(super) async fn now(&self, connection: &mut MySqlConnection) -> Result<Timestamp, sqlx::Error> {
         match self {

@@ -7,42 +7,56 @@ use sqlx::{MySql, QueryBuilder};
 use workflow_core::adapter::{DueTimer, DueWork, TimerKey, TimerRow};
 use workflow_core::{ForeignId, RunId, StatusCode, TimerName, Timestamp, WorkflowName};
 
+use super::clock::StampClock;
 use super::read::{lookup, retry_row};
 use super::rows::{instant, limit, value, version};
 use super::server::Conn;
 
-const TIMERS: &str = "select run_id, entered, name, workflow_name, foreign_id, status, expire_at, created_at from \
-                      workflow_timeouts force index (workflow_timeouts_due) where state = 0 and workflow_name = ";
+const TIMERS: &str = "select run_id, entered, name, workflow_name, foreign_id, status, expire_at, created_at, \
+                      cast(unix_timestamp(now(3)) * 1000 as signed) from workflow_timeouts force index (workflow_timeouts_due) where state = 0 and workflow_name = ";
 
-/// The place of the due time among the columns of [`TIMERS`].
-const TIMER_DUE: usize = 6;
+/// The places of the due time and of the present among the columns of [`TIMERS`].
+const TIMER: Times = Times { due: 6, present: 8 };
 
-const RETRIES: &str = "select run_id, version, process, attempt, due_at, last_error, event from workflow_retries force \
-                       index (workflow_retries_due) where due_at is not null and workflow_name = ";
+const RETRIES: &str = "select run_id, version, process, attempt, due_at, last_error, event, \
+                       cast(unix_timestamp(now(3)) * 1000 as signed) from workflow_retries force index (workflow_retries_due) where due_at is not null and workflow_name = ";
 
-/// The place of the due time among the columns of [`RETRIES`].
-const RETRY_DUE: usize = 4;
+/// The places of the due time and of the present among the columns of [`RETRIES`].
+const RETRY: Times = Times { due: 4, present: 7 };
+
+/// Where a row has its times.
+#[derive(Clone, Copy)]
+struct Times {
+    due: usize,
+    present: usize,
+}
 
 pub(super) async fn due(
     connection: &mut Conn<'_>,
     workflows: &[WorkflowName],
     count: usize,
-    now: Timestamp,
+    clock: &StampClock,
 ) -> Result<DueWork, sqlx::Error> {
     let mut work = DueWork::default();
     if workflows.is_empty() {
         return Ok(work);
     }
     let rows = page(connection, TIMERS, "expire_at", workflows, count).await?;
-    let (rows, next_timer) = split(rows, count, now, TIMER_DUE)?;
+    let mut is_asked = !rows.is_empty();
+    let (rows, next_timer) = split(rows, count, clock, TIMER)?;
     let timers: Vec<TimerRow> = rows.iter().filter_map(timer).collect();
     let runs: Vec<RunId> = timers.iter().map(|timer| timer.key.run_id).collect();
     let records = lookup(connection, &runs).await?;
     work.timers = timers.into_iter().zip(records).map(|(timer, record)| DueTimer { timer, record }).collect();
     let rows = page(connection, RETRIES, "due_at", workflows, count).await?;
-    let (rows, next_retry) = split(rows, count, now, RETRY_DUE)?;
+    is_asked |= !rows.is_empty();
+    let (rows, next_retry) = split(rows, count, clock, RETRY)?;
     for row in &rows {
         work.retries.extend(retry_row(row)?);
+    }
+    if !is_asked {
+        // The clock is kept right even if no row brings the server's time.
+        clock.now(connection.raw()).await?;
     }
     work.next_in = next_timer.into_iter().chain(next_retry).min();
     Ok(work)
@@ -71,19 +85,21 @@ async fn page(
     text.build().fetch_all(connection.raw()).await
 }
 
-/// Those that are due, and how long until the next one.
+/// Those that are due, and how long until the next one. All rows of an answer have one present.
 fn split(
     mut rows: Vec<MySqlRow>,
     count: usize,
-    now: Timestamp,
-    due: usize,
+    clock: &StampClock,
+    times: Times,
 ) -> Result<(Vec<MySqlRow>, Option<Duration>), sqlx::Error> {
+    let Some(first) = rows.first() else { return Ok((rows, None)) };
+    let now = clock.hear(Timestamp::from_millis(value(first, times.present)?));
     let mut taken = 0;
-    while taken < rows.len().min(count) && instant(&rows[taken], due)? <= now {
+    while taken < rows.len().min(count) && instant(&rows[taken], times.due)? <= now {
         taken += 1;
     }
     let next = match rows.get(taken) {
-        Some(row) => Some(instant(row, due)?.since(now)),
+        Some(row) => Some(instant(row, times.due)?.since(now)),
         None => None,
     };
     rows.truncate(taken);
@@ -102,7 +118,7 @@ fn timer(row: &MySqlRow) -> Option<TimerRow> {
             workflow_name: WorkflowName::new(value::<String>(row, 3)?)?,
             foreign_id: ForeignId::new(value::<String>(row, 4)?)?,
             status: StatusCode::new(value(row, 5)?)?,
-            expire_at: instant(row, TIMER_DUE)?,
+            expire_at: instant(row, TIMER.due)?,
             created_at: instant(row, 7)?,
         })
     };

@@ -17,6 +17,7 @@ mod number {
     pub(super) const RECORD_FILE_FULL: u16 = 1114;
     pub(super) const TABLEACCESS_DENIED: u16 = 1142;
     pub(super) const COLUMNACCESS_DENIED: u16 = 1143;
+    pub(super) const SPECIFIC_ACCESS_DENIED: u16 = 1227;
     pub(super) const NO_SUCH_TABLE: u16 = 1146;
     pub(super) const NET_PACKET_TOO_LARGE: u16 = 1153;
     pub(super) const TOO_MANY_USER_CONNECTIONS: u16 = 1203;
@@ -27,6 +28,8 @@ mod number {
     pub(super) const SP_DOES_NOT_EXIST: u16 = 1305;
     pub(super) const QUERY_INTERRUPTED: u16 = 1317;
     pub(super) const READ_ONLY_MODE: u16 = 1836;
+    pub(super) const ALTER_NOT_SUPPORTED: u16 = 1845;
+    pub(super) const ALTER_NOT_SUPPORTED_REASON: u16 = 1846;
     pub(super) const CONNECTION_KILLED: u16 = 1927;
     pub(super) const STATEMENT_TIMEOUT: u16 = 1969;
     pub(super) const QUERY_TIMEOUT: u16 = 3024;
@@ -113,6 +116,24 @@ pub(super) fn is_refused_commit(error: &sqlx::Error) -> bool {
             number_of(error),
             Some(number::DISK_FULL | number::RECORD_FILE_FULL | number::READ_ONLY_MODE)
         )
+}
+
+/// Whether the user lacks a right.
+pub(super) fn is_denied(error: &sqlx::Error) -> bool {
+    matches!(
+        number_of(error),
+        Some(
+            number::DBACCESS_DENIED
+                | number::TABLEACCESS_DENIED
+                | number::COLUMNACCESS_DENIED
+                | number::SPECIFIC_ACCESS_DENIED
+        )
+    )
+}
+
+/// Whether a table cannot be altered while others write it.
+pub(super) fn is_not_online(error: &sqlx::Error) -> bool {
+    matches!(number_of(error), Some(number::ALTER_NOT_SUPPORTED | number::ALTER_NOT_SUPPORTED_REASON))
 }
 
 /// Whether a row is there already.

@@ -82,13 +82,15 @@ const LIVE_AFTER: &str = concat!(
 );
 
 /// Old runs that have ended and to which nothing is owed. The server would make a copy of all outbox and retry rows for `not
-/// exists`, where a count makes it look at those of each run.
+/// exists`, where a count makes it look at those of each run. In a table that was taken over a run's id has another character
+/// set than in ours, whose indexes can be used for it in theirs only.
 const OLD: &str = "select run_id from workflow_records force index (workflow_records_by_age) where \
-                   workflow_records.workflow_name = ? and created_at < ? and updated_at < ? and run_state in (?, ?, ?) and \
-                   (select count(*) from workflow_outbox o where o.run_id = workflow_records.run_id) = 0 and (select count(*) \
-                   from workflow_retries y where y.run_id = workflow_records.run_id and y.due_at is not null) = 0 and not \
-                   exists (select 1 from workflow_outbox g where g.run_id is null and g.workflow_name = ?) order by \
-                   created_at limit ? for update skip locked";
+                   workflow_records.workflow_name = ? and created_at < ? and updated_at < ? and run_state in (?, ?, \
+                   ?) and (select count(*) from workflow_outbox o where o.run_id = convert(workflow_records.run_id \
+                   using ascii)) = 0 and (select count(*) from workflow_retries y where y.run_id = \
+                   convert(workflow_records.run_id using ascii) and y.due_at is not null) = 0 and not exists (select \
+                   1 from workflow_outbox g where g.run_id is null and g.workflow_name = ?) order by created_at limit \
+                   ? for update skip locked";
 
 /// One slice of the live runs of a workflow, by their index; those that nothing drives.
 pub(super) async fn driverless(

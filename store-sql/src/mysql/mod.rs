@@ -7,6 +7,7 @@
 
 mod attach;
 mod bulk;
+mod catalog;
 mod clock;
 mod commit;
 mod create;
@@ -18,6 +19,7 @@ mod handle;
 mod keys;
 mod list;
 mod maintain;
+mod migrate;
 mod operate;
 mod options;
 mod read;
@@ -34,6 +36,5 @@ pub(crate) use attach::MySqlWork;
 pub use attach::attach;
 pub use handle::MySql;
 pub use options::MySqlOptions;
-pub(crate) use schema::VERSION;
 pub(crate) use server::schema_version;
 pub use store::MySqlStore;

@@ -4,14 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Connection;
 use workflow_core::adapter::{BackendError, Clock, ErrorKind};
 
-use super::clock::StampClock;
 use super::handle::MySql;
-use super::server::{Connecting, open};
+use super::server::reach;
 use super::store::{MySqlStore, Settings};
+use crate::TableNames;
 use crate::config::{Dsn, MySqlDsn, PoolOptions};
-use crate::{Dialect, TableNames};
+use crate::schema::Order;
 
 /// The largest object that is taken if nothing else is said, in bytes.
 const OBJECT_BYTES_MAX: usize = 1024 * 1024;
@@ -35,14 +36,15 @@ const IDLE_TRANSACTION: Duration = Duration::from_secs(5);
 /// ```
 #[derive(Clone)]
 pub struct MySqlOptions {
-    pool: PoolOptions,
-    clock: Option<Arc<dyn Clock>>,
-    idle_transaction: Duration,
-    poll_every: Duration,
+    pub(super) pool: PoolOptions,
+    pub(super) clock: Option<Arc<dyn Clock>>,
+    pub(super) idle_transaction: Duration,
+    pub(super) poll_every: Duration,
     object_bytes_max: Option<usize>,
-    single_writer: bool,
-    tables: TableNames,
-    migrate: bool,
+    pub(super) single_writer: bool,
+    pub(super) tables: TableNames,
+    pub(crate) order: Order,
+    pub(super) migrate: bool,
 }
 
 impl Default for MySqlOptions {
@@ -62,6 +64,7 @@ impl MySqlOptions {
             object_bytes_max: None,
             single_writer: false,
             tables: TableNames::default(),
+            order: Order::default(),
             migrate: true,
         }
     }
@@ -122,15 +125,7 @@ impl MySqlOptions {
     /// # Errors
     /// As [`MySql::connect`].
     pub async fn connect(self, url: &str) -> Result<MySql, BackendError> {
-        let wrong =
-            |error| BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error);
-        match url.parse().map_err(wrong)? {
-            Dsn::MySql(dsn) => self.connect_to(&dsn).await,
-            dsn @ (Dsn::Postgres(_) | Dsn::Sqlite(_)) => {
-                let context = format!("connect to {dsn}: this is the store for MariaDB and MySQL");
-                Err(BackendError::new(ErrorKind::Permanent, context))
-            }
-        }
+        self.connect_to(&dsn_of(url)?).await
     }
 
     /// Connects to a database by a connection string that was read already.
@@ -138,20 +133,12 @@ impl MySqlOptions {
     /// # Errors
     /// As [`MySql::connect`].
     pub async fn connect_to(self, dsn: &MySqlDsn) -> Result<MySql, BackendError> {
-        self.tables.check(Dialect::MariaDb).map_err(|error| {
-            BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
-        })?;
-        self.pool.check().map_err(|error| {
-            BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
-        })?;
-        let connecting = Connecting {
-            dsn,
-            pool: self.pool,
-            idle_transaction: self.idle_transaction,
-            clock: StampClock::new(self.clock.clone()),
-            tables: self.tables.clone(),
-        };
-        let (server, facts) = open(&connecting, self.single_writer, self.migrate).await?;
+        let connecting = self.connecting(dsn)?;
+        let (mut first, facts) = reach(&connecting, self.single_writer).await?;
+        let ready = self.ready(&connecting, &mut first, &facts).await;
+        // Nothing depends on how the connection ends.
+        let _ = first.close().await;
+        let server = Arc::new(connecting.server(facts.family, self.statements(ready?)));
         let object_bytes_max = self.object_limit(facts.packet_bytes_max, server.name())?;
         let settings = Settings { object_bytes_max, poll_every: self.poll_every };
         // The first one tells at once whether the sessions can be set up, and hears the server's time.
@@ -181,6 +168,18 @@ impl MySqlOptions {
                 );
                 Err(BackendError::new(ErrorKind::Permanent, context))
             }
+        }
+    }
+}
+
+/// The connection string of a MariaDB or MySQL server.
+pub(super) fn dsn_of(url: &str) -> Result<MySqlDsn, BackendError> {
+    let wrong = |error| BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error);
+    match url.parse().map_err(wrong)? {
+        Dsn::MySql(dsn) => Ok(dsn),
+        dsn @ (Dsn::Postgres(_) | Dsn::Sqlite(_)) => {
+            let context = format!("connect to {dsn}: this is the store for MariaDB and MySQL");
+            Err(BackendError::new(ErrorKind::Permanent, context))
         }
     }
 }

@@ -1,131 +1,156 @@
-//! The tables, and which programs may use which version of them.
+//! The tables, made, altered and checked.
 
-use sqlx::Row;
+use sqlx::AssertSqlSafe;
 use workflow_core::adapter::{BackendError, ErrorKind};
 
-use super::error::wrap;
+use super::catalog;
+use super::error::{is_denied, is_not_online, wrap};
 use super::server::Conn;
 use super::session::Family;
-use crate::Table;
-use crate::names::rendered;
-
-/// The migrations in order; each raises the version by one, and can be begun again if it was interrupted.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/mysql/0001_tables.sql")];
-
-/// The version of the tables that this program makes.
-pub(crate) const VERSION: i32 = MIGRATIONS.len() as i32;
-
-/// The oldest program that can still work with the tables of this version: the version that it makes itself.
-const OLDEST_PROGRAM: i32 = 1;
+use super::store::MySqlStore;
+use crate::names::Keys;
+use crate::schema::{
+    self, Definition, Done, Duplicate, End, Found, MigrateError, Migration, Note, ONLINE, Order, Readiness,
+    Target, Wish, cancel, duplicates_of, readiness, too_old,
+};
+use crate::{Dialect, TableNames};
 
 /// How long a process waits for another one that migrates, in seconds.
 const MIGRATION_WAIT_SECONDS: u32 = 120;
 
 /// The lock under which one process at a time migrates a database; lock names are those of the whole server.
-const LOCK: &str = "concat('wf-migrate-', left(sha1(database()), 40))";
+const LOCK: &str = "concat('wf-migrate-', left(sha1(coalesce(?, database())), 40))";
 
-/// Makes or checks the tables, safe when several processes start at once.
+/// Foreign ids are told apart by their bytes, whatever their collation.
+const DUPLICATES: &str = "select workflow_name, foreign_id, run_id from (select workflow_name, foreign_id, run_id, created_at, \
+                          count(*) over (partition by cast(workflow_name as binary), cast(foreign_id as binary)) as alike from \
+                          workflow_records where run_state between 1 and 3) r where alike > 1 order by cast(workflow_name as \
+                          binary), cast(foreign_id as binary), created_at desc, run_id desc";
+
+/// A store on the same database, of which the migration uses what it needs.
+pub(super) type MakeStore<'a> = &'a (dyn Fn(Keys) -> MySqlStore + Send + Sync);
+
+/// What a database is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) place: &'a str,
+    pub(super) family: Family,
+    pub(super) names: &'a TableNames,
+    pub(super) order: Order,
+    pub(super) store: MakeStore<'a>,
+}
+
+impl<'a> Wanted<'a> {
+    fn wish(&self) -> Wish<'a> {
+        Wish { place: self.place, names: self.names, indexes: self.order.indexes }
+    }
+
+    fn dialect(&self) -> Dialect {
+        match self.family {
+            Family::MariaDb => Dialect::MariaDb,
+            Family::MySql => Dialect::MySql,
+        }
+    }
+}
+
+/// Checks the tables, and makes them if they are behind and it may; tells how their keys are compared.
+pub(super) async fn open(
+    connection: &mut Conn<'_>,
+    wanted: Wanted<'_>,
+    migrate_behind: bool,
+) -> Result<Keys, MigrateError> {
+    let note = note(connection, wanted.place).await?;
+    let adopted = match readiness(note.as_ref(), wanted.wish())? {
+        Readiness::Ready { adopted } => adopted,
+        Readiness::Behind if migrate_behind => migrate(connection, wanted).await?.adopted,
+        Readiness::Behind => return Err(too_old(note.as_ref(), wanted.place)),
+    };
+    Ok(if adopted { Keys::Twins } else { Keys::Plain })
+}
+
+/// What is noted of the tables.
+pub(super) async fn note(connection: &mut Conn<'_>, place: &str) -> Result<Option<Note>, BackendError> {
+    let noted = catalog::note(connection).await;
+    noted.map_err(|error| wrap("read the version of the tables", place, error))
+}
+
+/// Makes the tables what they are to be, safe when several processes start at once.
 pub(super) async fn migrate(
     connection: &mut Conn<'_>,
-    family: Family,
-    name: &str,
-) -> Result<(), BackendError> {
-    let found = version(connection, name).await?;
-    tolerate(found, name)?;
-    if found.is_some_and(|(version, _)| version >= VERSION) {
-        return Ok(());
-    }
+    wanted: Wanted<'_>,
+) -> Result<Migration, MigrateError> {
+    let wrap = |error| wrap("migrate", wanted.place, error);
     let take = format!("select get_lock({LOCK}, {MIGRATION_WAIT_SECONDS})");
-    let taken =
-        sqlx::query_scalar::<_, Option<i64>>(sqlx::AssertSqlSafe(take)).fetch_one(connection.raw()).await;
-    if taken.map_err(|error| wrap("migrate", name, error))? != Some(1) {
-        let context =
-            format!("migrate {name}: another process migrates for more than {MIGRATION_WAIT_SECONDS} s");
-        return Err(BackendError::new(ErrorKind::Transient, context));
-    }
-    let migrated = migrate_under_lock(connection, family, name).await;
-    let free = format!("do release_lock({LOCK})");
-    let freed = sqlx::raw_sql(sqlx::AssertSqlSafe(free)).execute(connection.raw()).await;
-    migrated?;
-    freed.map(drop).map_err(|error| wrap("migrate", name, error))
-}
-
-async fn migrate_under_lock(
-    connection: &mut Conn<'_>,
-    family: Family,
-    name: &str,
-) -> Result<(), BackendError> {
-    // Another process may have been faster.
-    let found = version(connection, name).await?;
-    tolerate(found, name)?;
-    let done = usize::try_from(found.map_or(0, |(version, _)| version)).unwrap_or(0);
-    for migration in MIGRATIONS.into_iter().skip(done) {
-        let text = rendered(&dialect(migration, family), connection.names(), connection.keys());
-        let made = sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(connection.raw()).await;
-        made.map_err(|error| wrap("migrate", name, error))?;
-    }
-    if done < MIGRATIONS.len() {
-        let table = connection.names().qualified(Table::Schema);
-        let note = format!(
-            "start transaction; delete from {table}; insert into {table} (version, oldest_program) values ({VERSION}, \
-             {OLDEST_PROGRAM}); commit"
+    let taken = sqlx::query_scalar::<_, Option<i64>>(AssertSqlSafe(take)).bind(wanted.names.schema());
+    if taken.fetch_one(connection.raw()).await.map_err(wrap)? != Some(1) {
+        let context = format!(
+            "migrate {}: another process migrates for more than {MIGRATION_WAIT_SECONDS} s",
+            wanted.place
         );
-        let noted = sqlx::raw_sql(sqlx::AssertSqlSafe(note)).execute(connection.raw()).await;
-        noted.map_err(|error| wrap("migrate", name, error))?;
+        return Err(BackendError::new(ErrorKind::Transient, context).into());
     }
-    Ok(())
+    let mut tables = Tables { connection, wanted };
+    let migrated = schema::migrate(&mut tables, &Definition::of(wanted.dialect()), wanted.order).await;
+    let free = format!("do release_lock({LOCK})");
+    let freed = sqlx::query(AssertSqlSafe(free)).bind(wanted.names.schema()).execute(connection.raw()).await;
+    let migration = migrated?;
+    freed.map_err(wrap)?;
+    Ok(migration)
 }
 
-/// A migration for a server: the two families call the binary collation without padding by different names.
-fn dialect(migration: &str, family: Family) -> String {
-    match family {
-        Family::MariaDb => migration.to_owned(),
-        Family::MySql => migration.replace("utf8mb4_nopad_bin", "utf8mb4_0900_bin"),
-    }
+/// The tables of a database, while they are migrated. Each statement stays by itself: none of them can be taken back.
+struct Tables<'a, 'c> {
+    connection: &'a mut Conn<'c>,
+    wanted: Wanted<'a>,
 }
 
-/// Refuses a database without tables, or with those of a version that this program cannot use.
-pub(super) async fn check(connection: &mut Conn<'_>, name: &str) -> Result<(), BackendError> {
-    let found = version(connection, name).await?;
-    tolerate(found, name)?;
-    match found {
-        Some((version, _)) if version >= VERSION => Ok(()),
-        _ => {
-            let has = found.map_or_else(
-                || "no tables".to_owned(),
-                |(version, _)| format!("tables of version {version}"),
-            );
-            let context =
-                format!("{name} has {has}; this program needs version {VERSION}: run the migrations");
-            Err(BackendError::new(ErrorKind::Permanent, context))
+impl Target for Tables<'_, '_> {
+    fn place(&self) -> &str {
+        self.wanted.place
+    }
+
+    fn names(&self) -> &TableNames {
+        self.wanted.names
+    }
+
+    fn wrap(&self, what: &str, error: sqlx::Error) -> BackendError {
+        wrap(what, self.wanted.place, error)
+    }
+
+    fn is_denied(&self, error: &sqlx::Error) -> bool {
+        is_denied(error)
+    }
+
+    async fn found(&mut self) -> Result<Found, sqlx::Error> {
+        catalog::found(self.connection).await
+    }
+
+    async fn begin(&mut self) -> Result<(), sqlx::Error> {
+        Ok(())
+    }
+
+    async fn end(&mut self, _: End) -> Result<(), sqlx::Error> {
+        Ok(())
+    }
+
+    async fn execute(&mut self, text: String) -> Result<(), sqlx::Error> {
+        let executed = sqlx::raw_sql(AssertSqlSafe(text.clone())).execute(self.connection.raw()).await;
+        match (executed, text.strip_suffix(ONLINE)) {
+            (Err(error), Some(text)) if is_not_online(&error) => {
+                tracing::warn!(error = %error, "a table is altered while nobody else can write it");
+                sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(self.connection.raw()).await.map(drop)
+            }
+            (executed, _) => executed.map(drop),
         }
     }
-}
 
-/// The version of the tables and the oldest program that they tolerate; `None` if there are none.
-pub(super) async fn version(
-    connection: &mut Conn<'_>,
-    name: &str,
-) -> Result<Option<(i32, i32)>, BackendError> {
-    let exists = "select 1 from information_schema.tables where table_schema = coalesce(?, database()) and table_name = ?";
-    let names = connection.names();
-    let read = async {
-        let exists = sqlx::query(exists).bind(names.schema()).bind(names.table(Table::Schema));
-        if exists.fetch_optional(connection.raw()).await?.is_none() {
-            return Ok(None);
-        }
-        let text = "select version, oldest_program from workflow_schema";
-        let row = sqlx::query(connection.sql(text)).fetch_optional(connection.raw()).await?;
-        row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
-    };
-    read.await.map_err(|error| wrap("read the version of the tables", name, error))
-}
+    async fn duplicates(&mut self) -> Result<Vec<Duplicate>, sqlx::Error> {
+        let query = sqlx::query_as(self.connection.sql(DUPLICATES));
+        Ok(duplicates_of(query.fetch_all(self.connection.raw()).await?))
+    }
 
-fn tolerate(found: Option<(i32, i32)>, name: &str) -> Result<(), BackendError> {
-    let Some((version, oldest)) = found.filter(|(_, oldest)| *oldest > VERSION) else { return Ok(()) };
-    let context = format!(
-        "{name} has tables of version {version}, which programs of version {oldest} and newer can use; this one is of \
-         version {VERSION}: use a newer program"
-    );
-    Err(BackendError::new(ErrorKind::Permanent, context))
+    async fn cancel(&mut self, duplicates: &[Duplicate]) -> Result<Vec<Done>, MigrateError> {
+        let store = (self.wanted.store)(Keys::Twins);
+        cancel(&store, self.wanted.place, duplicates).await
+    }
 }

@@ -1,6 +1,5 @@
 //! The connections to one database.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
@@ -40,7 +39,6 @@ pub(super) struct Connecting<'a> {
     pub(super) pool: PoolOptions,
     pub(super) idle_transaction: Duration,
     pub(super) clock: StampClock,
-    pub(super) tables: TableNames,
 }
 
 impl Connecting<'_> {
@@ -59,7 +57,7 @@ impl Connecting<'_> {
     }
 
     /// The connections of a store.
-    fn server(&self, family: Family, statements: Statements) -> Server {
+    pub(super) fn server(&self, family: Family, statements: Statements) -> Server {
         let limits = Limits {
             statement: self.pool.statement_timeout_or(self.dsn.statement_timeout),
             idle_transaction: self.idle_transaction,
@@ -124,26 +122,16 @@ impl Server {
     }
 }
 
-/// A connected database, ready to be used, and what is known of it.
-pub(super) async fn open(
+/// A connection to a server that can be used, and what is known of it: no session's limits are on it.
+pub(super) async fn reach(
     connecting: &Connecting<'_>,
     single_writer: bool,
-    migrate: bool,
-) -> Result<(Arc<Server>, Facts), BackendError> {
-    let name = connecting.dsn.to_string();
+) -> Result<(MySqlConnection, Facts), BackendError> {
     let mut first = connecting.first().await?;
-    let facts = Facts::ask(&mut first).await.map_err(|error| wrap("ask for the version", &name, error))?;
+    let asked = Facts::ask(&mut first).await;
+    let facts = asked.map_err(|error| wrap("ask for the version", &connecting.dsn.to_string(), error))?;
     facts.check(single_writer)?;
-    let statements = Statements::new(connecting.tables.clone(), Keys::Plain);
-    let mut conn = Conn::new(&mut first, &statements);
-    if migrate {
-        super::schema::migrate(&mut conn, facts.family, &name).await?;
-    } else {
-        super::schema::check(&mut conn, &name).await?;
-    }
-    // Nothing depends on how the connection ends.
-    let _ = first.close().await;
-    Ok((Arc::new(connecting.server(facts.family, statements)), facts))
+    Ok((first, facts))
 }
 
 /// The version of the tables of a database, asked on a connection of its own.
@@ -156,12 +144,11 @@ pub(crate) async fn schema_version(
         pool: PoolOptions::new(),
         idle_transaction: IDLE_TRIED_AFTER,
         clock: StampClock::new(None),
-        tables: names.clone(),
     };
     let mut connection = connecting.first().await?;
     let statements = Statements::new(names.clone(), Keys::Plain);
-    let found = super::schema::version(&mut Conn::new(&mut connection, &statements), &dsn.to_string()).await;
+    let found = super::schema::note(&mut Conn::new(&mut connection, &statements), &dsn.to_string()).await;
     // Nothing depends on how the connection ends.
     let _ = connection.close().await;
-    Ok(found?.map(|(version, oldest)| (version.into(), oldest.into())))
+    Ok(found?.map(|note| (note.version.into(), note.oldest_program.into())))
 }

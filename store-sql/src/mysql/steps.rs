@@ -9,7 +9,7 @@ use super::bulk::Bulk;
 use super::rows::{as_i64, datetime, instant, limit, value};
 use super::server::Conn;
 use crate::Table;
-use crate::maintenance::{ArchiveTable, Mark, Old, SCAN_ROWS, Slice, Steps};
+use crate::maintenance::{ArchiveTable, Mark, Old, Slice, Steps};
 
 /// The columns of a run that are copied, and those of its history.
 const RECORD: &str = "workflow_name, foreign_id, run_id, run_state, status, object, created_at, updated_at, meta, version, \
@@ -73,7 +73,7 @@ impl Steps for MySqlSteps<'_> {
             .bind(after)
             .bind(after)
             .bind(&slice.after.run_id)
-            .bind(limit(SCAN_ROWS - 1))
+            .bind(limit(slice.scan_rows() - 1))
             .fetch_optional(self.0.raw())
             .await?;
         row.map(|row| Ok(Mark { created_at: instant(&row, 0)?, run_id: value(&row, 1)? })).transpose()
@@ -133,7 +133,7 @@ impl Steps for MySqlSteps<'_> {
                     "insert into {target} ({columns}) select {columns} from {source} where run_id in ("
                 );
                 let mut text = of_runs(before, part);
-                text.build().persistent(false).execute(self.0.raw()).await?;
+                text.build().execute(self.0.raw()).await?;
             }
         }
         Ok(())
@@ -149,8 +149,11 @@ impl Steps for MySqlSteps<'_> {
     async fn count_history(&mut self, runs: &[String]) -> Result<u64, sqlx::Error> {
         let (mut rows, history) = (0, self.0.names().qualified(Table::History));
         for part in runs.chunks(IDS_MAX) {
-            let mut text = of_runs(format!("select count(*) from {history} where run_id in ("), part);
-            let counted: i64 = text.build_query_scalar().persistent(false).fetch_one(self.0.raw()).await?;
+            let mut text = of_runs(
+                format!("select count(*) from {history} force index (primary) where run_id in ("),
+                part,
+            );
+            let counted: i64 = text.build_query_scalar().fetch_one(self.0.raw()).await?;
             rows += counted.unsigned_abs();
         }
         Ok(rows)
@@ -159,9 +162,16 @@ impl Steps for MySqlSteps<'_> {
     async fn delete_history(&mut self, runs: &[String], rows: usize) -> Result<u64, sqlx::Error> {
         let (mut left, history) = (rows as u64, self.0.names().qualified(Table::History));
         for part in runs.chunks(IDS_MAX) {
-            let mut text = of_runs(format!("delete from {history} where run_id in ("), part);
+            // A deletion from one table takes no hint, and without one the server reads the table from end to end as long
+            // as it has no statistics.
+            let before = format!(
+                "delete h from {history} h force index (primary) join (select run_id, version from {history} force index \
+                 (primary) where run_id in ("
+            );
+            let mut text = of_runs(before, part);
             text.push(" limit ").push_bind(as_i64(left));
-            left -= text.build().persistent(false).execute(self.0.raw()).await?.rows_affected();
+            text.push(") d on h.run_id = d.run_id and h.version = d.version");
+            left -= text.build().execute(self.0.raw()).await?.rows_affected();
             if left == 0 {
                 break;
             }
@@ -206,11 +216,13 @@ impl Steps for MySqlSteps<'_> {
     }
 }
 
-/// A statement that ends in a list of runs.
+/// A statement that ends in a list of runs. The last one fills the list up, so that there are few texts, which stay
+/// prepared: to prepare one costs more than to run it.
 fn of_runs(before: String, runs: &[String]) -> QueryBuilder<sqlx::MySql> {
     let mut text = QueryBuilder::new(before);
     let mut list = text.separated(", ");
-    for run in runs {
+    let fill = runs.last().into_iter().cycle().take(runs.len().next_power_of_two() - runs.len());
+    for run in runs.iter().chain(fill) {
         list.push_bind(run.clone());
     }
     text.push(")");

@@ -271,10 +271,9 @@ impl Store for MySqlStore {
     async fn due(&self, workflows: &[WorkflowName], limit: usize) -> Result<DueWork, BackendError> {
         let workflows: Arc<[WorkflowName]> = workflows.into();
         let clock = self.0.server.clock.clone();
-        read!(self, "read what is due", [workflows, clock], |connection| async {
-            let now = clock.now(connection.raw()).await?;
-            due::due(connection, &workflows, limit, now).await
-        })
+        read!(self, "read what is due", [workflows, clock], |connection| due::due(
+            connection, &workflows, limit, &clock
+        ))
     }
 
     async fn retry(&self, key: &RetryKey) -> Result<Option<RetryRow>, BackendError> {

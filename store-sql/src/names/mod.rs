@@ -8,10 +8,9 @@ mod table;
 use std::fmt;
 
 pub use error::{NameError, NamePart, NameProblem};
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub(crate) use reserved::is_reserved;
-pub(crate) use statements::{Keys, Statements, rendered};
-use table::INDEXES;
+pub(crate) use statements::{Keys, Statements, TWIN, TWINNED, rendered};
+pub(crate) use table::INDEXES;
 pub use table::Table;
 
 use crate::Dialect;

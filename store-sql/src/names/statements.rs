@@ -58,10 +58,6 @@ impl Statements {
         &self.0.names
     }
 
-    pub(crate) fn keys(&self) -> Keys {
-        self.0.keys
-    }
-
     /// A statement for the driver.
     pub(crate) fn sql(&self, text: &'static str) -> SqlStr {
         match &self.0.renamed {

@@ -145,10 +145,10 @@ pub(crate) async fn schema_version(
     let place = Place::new(dsn.connect_options(), super::handle::limits());
     let mut connection = place.connect().await.map_err(|error| place.wrap("connect", error))?;
     let statements = Statements::new(names.clone(), Keys::Plain);
-    let found = super::schema::version(&mut Conn::new(&mut connection, &statements), &place).await;
+    let found = super::schema::note(&mut Conn::new(&mut connection, &statements), &place).await;
     // Nothing depends on how the connection ends.
     let _ = connection.close().await;
-    Ok(found?.map(|(version, oldest)| (version.into(), oldest.into())))
+    Ok(found?.map(|note| (note.version.into(), note.oldest_program.into())))
 }
 
 #[cfg(test)]

@@ -4,18 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection;
 use sqlx::postgres::PgConnectOptions;
-use workflow_core::adapter::{Backend, BackendError, Clock, ErrorKind};
+use workflow_core::adapter::{Backend, BackendError, Clock};
 use workflow_core::memory::{InProcessScheduler, InProcessStreamer};
 
 use super::clock::StampClock;
-use super::connect::{Conn, Limits, Place};
-use super::schema;
+use super::connect::{Limits, Place};
 use super::store::{PostgresStore, Settings};
-use super::transaction::Database;
-use crate::names::{Keys, Statements};
-use crate::{Dialect, TableNames};
+use crate::TableNames;
+use crate::schema::Order;
 
 /// How many connections there are if nothing else is said.
 const CONNECTIONS_MAX: u32 = 10;
@@ -107,11 +104,12 @@ impl From<&Postgres> for Backend {
 /// ```
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
-    limits: Limits,
-    settings: Settings,
-    clock: StampClock,
-    tables: TableNames,
-    migrate: bool,
+    pub(super) limits: Limits,
+    pub(super) settings: Settings,
+    pub(super) clock: StampClock,
+    pub(super) tables: TableNames,
+    pub(crate) order: Order,
+    pub(super) migrate: bool,
 }
 
 impl Default for PostgresOptions {
@@ -136,7 +134,14 @@ impl PostgresOptions {
     pub fn new() -> Self {
         let limits = limits();
         let settings = Settings { object_bytes_max: OBJECT_BYTES_MAX, poll_every: POLL_EVERY };
-        Self { limits, settings, clock: StampClock::default(), tables: TableNames::default(), migrate: true }
+        Self {
+            limits,
+            settings,
+            clock: StampClock::default(),
+            tables: TableNames::default(),
+            order: Order::default(),
+            migrate: true,
+        }
     }
 
     /// How many connections there are at most, beside the one that an engine holds; 10 by default, and 3 at least.
@@ -221,21 +226,9 @@ impl PostgresOptions {
     }
 
     async fn connect_to(self, place: Place) -> Result<Postgres, BackendError> {
-        self.tables.check(Dialect::Postgres).map_err(|error| {
-            BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
-        })?;
-        let statements = Statements::new(self.tables, Keys::Plain);
-        let mut connection = place.connect().await.map_err(|error| place.wrap("connect", error))?;
-        place.check(&connection)?;
-        let mut conn = Conn::new(&mut connection, &statements);
-        if self.migrate {
-            schema::migrate(&mut conn, &place).await?;
-        } else {
-            schema::require(&mut conn, &place).await?;
-        }
-        // It has done its work; that it cannot be closed in order is nobody's loss.
-        let _ = connection.close().await;
-        let store = PostgresStore::new(Database::new(Arc::new(place), self.clock, statements), self.settings);
+        let statements = self.statements()?;
+        self.ready(&place, &statements).await?;
+        let store = self.store(&place, &statements);
         let backend = Backend::new(store.clone(), InProcessStreamer::new(), InProcessScheduler::new());
         Ok(Postgres { store, backend })
     }

@@ -7,6 +7,7 @@
 
 mod attach;
 mod attached;
+mod catalog;
 mod clock;
 mod commit;
 mod connect;
@@ -18,6 +19,7 @@ mod error;
 mod handle;
 mod list;
 mod maintain;
+mod migrate;
 mod operate;
 mod outbox;
 mod read;
@@ -36,5 +38,4 @@ pub(crate) use attach::PostgresWork;
 pub use attach::attach;
 pub(crate) use connect::schema_version;
 pub use handle::{Postgres, PostgresOptions};
-pub(crate) use schema::VERSION;
 pub use store::PostgresStore;

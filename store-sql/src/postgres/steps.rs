@@ -11,7 +11,7 @@ use super::create::as_i64;
 use super::read::limit;
 use super::stamp::{column, instant};
 use crate::Table;
-use crate::maintenance::{ArchiveTable, Mark, Old, SCAN_ROWS, Slice, Steps};
+use crate::maintenance::{ArchiveTable, Mark, Old, Slice, Steps};
 
 /// The columns of a run that are copied, and those of its history.
 const RECORD: &str = "workflow_name, foreign_id, run_id, run_state, status, object, created_at, updated_at, meta, version, \
@@ -61,7 +61,7 @@ impl Steps for PostgresSteps<'_> {
             .bind(column(slice.before))
             .bind(column(slice.after.created_at))
             .bind(&slice.after.run_id)
-            .bind(limit(SCAN_ROWS - 1))
+            .bind(limit(slice.scan_rows() - 1))
             .fetch_optional(self.0.raw())
             .await?;
         row.map(|row| Ok(Mark { created_at: instant(row.try_get(0)?), run_id: row.try_get(1)? })).transpose()
@@ -117,7 +117,7 @@ impl Steps for PostgresSteps<'_> {
             let text = format!(
                 "insert into {target} ({columns}) select {columns} from {source} where run_id = any($1)"
             );
-            let copy = sqlx::query(sqlx::AssertSqlSafe(text)).persistent(false).bind(runs);
+            let copy = sqlx::query(sqlx::AssertSqlSafe(text)).bind(runs);
             copy.execute(self.0.raw()).await?;
         }
         Ok(())

@@ -15,7 +15,8 @@ use super::transaction::Tx;
 
 /// New runs have `was` NULL: they are inserted already. Nothing of a transition can be there yet, so that no row is looked
 /// for before it is inserted, which would cost half as much again; should one be there after all, the transaction fails
-/// and is made in the other form.
+/// and is made in the other form. The column's version may be lower than the run's, where the Go library stored the one
+/// before.
 const TOGETHER: &str = "with d as materialized (select * from unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], \
     $6::integer[], $7::integer[], $8::integer[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::bytea[], \
     $14::smallint[], $15::text[], $16::text[], $17::integer[], $18::bigint[], $19::bytea[]) as d(run_id, workflow_name, \
@@ -27,7 +28,7 @@ const TOGETHER: &str = "with d as materialized (select * from unnest($2::text[],
     d.reason, d.actor, d.attempt, d.duration_us, $1, d.snapshot from d), gone as (delete from workflow_outbox where id = \
     any($20)) update workflow_records r set run_state = d.run_state, status = d.status, object = d.object, updated_at = $1, \
     meta = d.meta, version = d.version, last_event_id = d.event_id, paused_by = d.paused_by from d where d.was is not null \
-    and r.run_id = d.run_id and r.version = d.was";
+    and r.run_id = d.run_id and r.version <= d.was";
 
 type Bound<'q> = Query<'q, sqlx::Postgres, PgArguments>;
 

@@ -1,20 +1,20 @@
 //! A whole backend in one file.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqlitePoolOptions, SqliteSynchronous};
-use workflow_core::adapter::{Backend, BackendError, Clock, ErrorKind, SystemClock};
+use workflow_core::adapter::{Backend, BackendError, Clock, SystemClock};
 use workflow_core::memory::{InProcessScheduler, InProcessStreamer};
 
-use super::open::{Conn, Place};
+use super::open::Conn;
 use super::schema;
 use super::store::{Settings, SqliteStore};
 use super::writer::Writer;
-use crate::names::{Keys, Statements};
-use crate::{Dialect, TableNames};
+use crate::TableNames;
+use crate::schema::Order;
 
 /// How many queries can be answered side by side.
 const READERS_MAX: u32 = 4;
@@ -104,10 +104,11 @@ impl From<&Sqlite> for Backend {
 /// ```
 #[derive(Clone)]
 pub struct SqliteOptions {
-    synchronous: SqliteSynchronous,
-    create: bool,
-    tables: TableNames,
-    migrate: bool,
+    pub(super) synchronous: SqliteSynchronous,
+    pub(super) create: bool,
+    pub(super) tables: TableNames,
+    pub(crate) order: Order,
+    pub(super) migrate: bool,
     clock: Arc<dyn Clock>,
     settings: Settings,
 }
@@ -125,6 +126,7 @@ impl SqliteOptions {
             synchronous: SqliteSynchronous::Full,
             create: true,
             tables: TableNames::default(),
+            order: Order::default(),
             migrate: true,
             clock: Arc::new(SystemClock::new()),
             settings: Settings { object_bytes_max: OBJECT_BYTES_MAX, poll_every: POLL_EVERY },
@@ -195,24 +197,9 @@ impl SqliteOptions {
     /// # Errors
     /// As [`Sqlite::open`].
     pub async fn open(self, file: impl AsRef<Path>) -> Result<Sqlite, BackendError> {
-        // The connections are opened again later, when the working directory may be another.
-        let file = std::path::absolute(file.as_ref()).unwrap_or_else(|_| PathBuf::from(file.as_ref()));
-        self.tables.check(Dialect::Sqlite).map_err(|error| {
-            BackendError::with_source(
-                ErrorKind::Permanent,
-                format!("open {}: {error}", file.display()),
-                error,
-            )
-        })?;
-        let statements = Statements::new(self.tables, Keys::Plain);
-        let place = Arc::new(Place::new(file, self.synchronous, self.create));
+        let (place, statements) = self.prepare(file.as_ref())?;
         let mut connection = place.writer().await?;
-        let mut conn = Conn::new(&mut connection, &statements);
-        if self.migrate {
-            schema::migrate(&mut conn, &place).await?;
-        } else {
-            schema::require(&mut conn, &place).await?;
-        }
+        schema::open(&mut Conn::new(&mut connection, &statements), &place, self.order, self.migrate).await?;
         place.remember();
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)

@@ -6,6 +6,7 @@
 
 mod attach;
 mod bulk;
+mod catalog;
 mod commit;
 mod damaged;
 mod decide;
@@ -16,6 +17,7 @@ mod handle;
 mod list;
 mod lock;
 mod maintain;
+mod migrate;
 mod open;
 mod operate;
 mod read;
@@ -28,7 +30,6 @@ pub(crate) use attach::SqliteWork;
 pub use attach::attach;
 pub use handle::{Sqlite, SqliteOptions};
 pub(crate) use open::schema_version;
-pub(crate) use schema::VERSION;
 /// The driver, for the work that [`attach`] takes.
 pub use sqlx;
 pub use store::SqliteStore;

@@ -164,8 +164,8 @@ pub(crate) async fn schema_version(
     let connected = SqliteConnection::connect_with(&place.reader()).await;
     let mut connection = connected.map_err(|error| place.wrap("open", error))?;
     let statements = Statements::new(names.clone(), Keys::Plain);
-    let found = super::schema::version(&mut Conn::new(&mut connection, &statements), &place).await;
+    let found = super::schema::note(&mut Conn::new(&mut connection, &statements), &place).await;
     // Nothing depends on how the connection ends.
     let _ = connection.close().await;
-    found
+    Ok(found?.map(|note| (note.version.into(), note.oldest_program.into())))
 }

@@ -1,100 +1,107 @@
-//! The tables, and which programs may use which version of them.
+//! The tables, made, altered and checked.
 
-use sqlx::Row;
-use workflow_core::adapter::{BackendError, ErrorKind};
+use sqlx::AssertSqlSafe;
+use workflow_core::adapter::BackendError;
 
+use super::catalog;
 use super::open::{Conn, Place};
-use crate::Table;
+use crate::schema::{
+    self, Definition, Done, Duplicate, End, Found, MigrateError, Migration, Note, Order, Readiness, Target,
+    Wish, readiness, too_old,
+};
+use crate::{Dialect, TableNames};
 
-/// The migrations in order; each raises the version by one.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_tables.sql")];
-
-/// The version of the tables that this program makes.
-pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
-
-/// The oldest program that can still work with the tables of this version: the version that it makes itself.
-const OLDEST_PROGRAM: i64 = 1;
-
-/// Makes or checks the tables, safe when several processes start at once.
-pub(super) async fn migrate(connection: &mut Conn<'_>, place: &Place) -> Result<(), BackendError> {
-    let found = version(connection, place).await?;
-    check(found, place)?;
-    if found.is_some_and(|(version, _)| version >= VERSION) {
-        return Ok(());
-    }
-    sqlx::raw_sql("begin immediate")
-        .execute(connection.raw())
-        .await
-        .map_err(|error| place.wrap("migrate", error))?;
-    let migrated = migrate_in_transaction(connection, place).await;
-    let end = if migrated.is_ok() { "commit" } else { "rollback" };
-    let ended = sqlx::raw_sql(end).execute(connection.raw()).await;
-    migrated?;
-    ended.map(drop).map_err(|error| place.wrap("migrate", error))
-}
-
-/// Checks that the tables are there, and that this program may use them.
-pub(super) async fn require(connection: &mut Conn<'_>, place: &Place) -> Result<(), BackendError> {
-    let found = version(connection, place).await?;
-    check(found, place)?;
-    if found.is_some_and(|(version, _)| version >= VERSION) {
-        return Ok(());
-    }
-    let present =
-        found.map_or_else(|| "no tables".to_owned(), |(version, _)| format!("tables of version {version}"));
-    let context =
-        format!("{} has {present}, and version {VERSION} is needed: migrate", place.file().display());
-    Err(BackendError::new(ErrorKind::Permanent, context))
-}
-
-async fn migrate_in_transaction(connection: &mut Conn<'_>, place: &Place) -> Result<(), BackendError> {
-    // Another process may have been faster.
-    let found = version(connection, place).await?;
-    check(found, place)?;
-    let done = usize::try_from(found.map_or(0, |(version, _)| version)).unwrap_or(usize::MAX);
-    for migration in MIGRATIONS.into_iter().skip(done) {
-        sqlx::raw_sql(connection.sql(migration))
-            .execute(connection.raw())
-            .await
-            .map_err(|error| place.wrap("migrate", error))?;
-    }
-    if done < MIGRATIONS.len() {
-        let table = connection.names().qualified(Table::Schema);
-        let note = format!("delete from {table}; insert into {table} values ({VERSION}, {OLDEST_PROGRAM})");
-        let noted = sqlx::raw_sql(sqlx::AssertSqlSafe(note)).execute(connection.raw()).await;
-        noted.map_err(|error| place.wrap("migrate", error))?;
-    }
-    Ok(())
-}
-
-/// The version of the tables and the oldest program that they tolerate; `None` if there are none.
-pub(super) async fn version(
+/// Checks the tables, and makes them if they are behind and it may.
+pub(super) async fn open(
     connection: &mut Conn<'_>,
     place: &Place,
-) -> Result<Option<(i64, i64)>, BackendError> {
-    let exists = "select 1 from sqlite_master where type = 'table' and name = ? collate nocase";
-    let read = async {
-        if sqlx::query(exists)
-            .bind(connection.names().table(Table::Schema))
-            .fetch_optional(connection.raw())
-            .await?
-            .is_none()
-        {
-            return Ok(None);
-        }
-        let found = connection.sql("select version, oldest_program from workflow_schema");
-        let row = sqlx::query(found).fetch_one(connection.raw()).await?;
-        Ok(Some((row.try_get(0)?, row.try_get(1)?)))
-    };
-    read.await.map_err(|error| place.wrap("read the version of the tables", error))
+    order: Order,
+    migrate_behind: bool,
+) -> Result<(), MigrateError> {
+    let note = note(connection, place).await?;
+    let name = place.file().display().to_string();
+    let wish = Wish { place: &name, names: connection.names(), indexes: order.indexes };
+    match readiness(note.as_ref(), wish)? {
+        Readiness::Ready { .. } => Ok(()),
+        Readiness::Behind if migrate_behind => migrate(connection, place, order).await.map(drop),
+        Readiness::Behind => Err(too_old(note.as_ref(), &name)),
+    }
 }
 
-fn check(found: Option<(i64, i64)>, place: &Place) -> Result<(), BackendError> {
-    let Some((version, oldest)) = found.filter(|(_, oldest)| *oldest > VERSION) else { return Ok(()) };
-    let context = format!(
-        "{} has tables of version {version}, which programs of version {oldest} and newer can use; this one is of \
-         version {VERSION}: use a newer program",
-        place.file().display()
-    );
-    Err(BackendError::new(ErrorKind::Permanent, context))
+/// What is noted of the tables.
+pub(super) async fn note(connection: &mut Conn<'_>, place: &Place) -> Result<Option<Note>, BackendError> {
+    let noted = catalog::note(connection).await;
+    noted.map_err(|error| place.wrap("read the version of the tables", error))
+}
+
+/// Makes the tables what they are to be, all of it or nothing; other processes wait for the file's lock meanwhile.
+pub(super) async fn migrate(
+    connection: &mut Conn<'_>,
+    place: &Place,
+    order: Order,
+) -> Result<Migration, MigrateError> {
+    let wrap = |error| place.wrap("migrate", error);
+    execute(connection, "begin immediate").await.map_err(wrap)?;
+    let name = place.file().display().to_string();
+    let mut tables = Tables { connection, place, name };
+    let migrated = schema::migrate(&mut tables, &Definition::of(Dialect::Sqlite), order).await;
+    let ended = execute(connection, if migrated.is_ok() { "commit" } else { "rollback" }).await;
+    let migration = migrated?;
+    ended.map_err(wrap)?;
+    Ok(migration)
+}
+
+async fn execute(connection: &mut Conn<'_>, text: impl sqlx::SqlSafeStr) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(text).execute(connection.raw()).await.map(drop)
+}
+
+/// The tables of a file, in the transaction in which they are migrated.
+struct Tables<'a, 'c> {
+    connection: &'a mut Conn<'c>,
+    place: &'a Place,
+    name: String,
+}
+
+impl Target for Tables<'_, '_> {
+    fn place(&self) -> &str {
+        &self.name
+    }
+
+    fn names(&self) -> &TableNames {
+        self.connection.names()
+    }
+
+    fn wrap(&self, what: &str, error: sqlx::Error) -> BackendError {
+        self.place.wrap(what, error)
+    }
+
+    fn is_denied(&self, _: &sqlx::Error) -> bool {
+        // Who may write the file may do everything with it.
+        false
+    }
+
+    async fn found(&mut self) -> Result<Found, sqlx::Error> {
+        catalog::found(self.connection).await
+    }
+
+    async fn begin(&mut self) -> Result<(), sqlx::Error> {
+        Ok(())
+    }
+
+    async fn end(&mut self, _: End) -> Result<(), sqlx::Error> {
+        Ok(())
+    }
+
+    async fn execute(&mut self, text: String) -> Result<(), sqlx::Error> {
+        execute(self.connection, AssertSqlSafe(text)).await
+    }
+
+    async fn duplicates(&mut self) -> Result<Vec<Duplicate>, sqlx::Error> {
+        // Only the engine writes such a file, and tables that were made elsewhere are refused.
+        Ok(Vec::new())
+    }
+
+    async fn cancel(&mut self, _: &[Duplicate]) -> Result<Vec<Done>, MigrateError> {
+        Ok(Vec::new())
+    }
 }

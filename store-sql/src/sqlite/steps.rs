@@ -11,7 +11,7 @@ use super::commit::as_i64;
 use super::damaged;
 use super::open::Conn;
 use crate::Table;
-use crate::maintenance::{ArchiveTable, Mark, Old, SCAN_ROWS, Slice, Steps};
+use crate::maintenance::{ArchiveTable, Mark, Old, Slice, Steps};
 
 /// The columns of a run that are copied, and those of its history.
 const RECORD: &str = "workflow_name, foreign_id, run_id, run_state, status, object, created_at, updated_at, meta, version, \
@@ -60,7 +60,7 @@ impl Steps for SqliteSteps<'_> {
             .bind(slice.before.as_millis())
             .bind(slice.after.created_at.as_millis())
             .bind(&slice.after.run_id)
-            .bind(rows_of(SCAN_ROWS - 1))
+            .bind(rows_of(slice.scan_rows() - 1))
             .fetch_optional(self.0.raw())
             .await?;
         row.map(|row| mark(&row)).transpose()
@@ -113,7 +113,7 @@ impl Steps for SqliteSteps<'_> {
                 let before = format!(
                     "insert into {target} ({columns}) select {columns} from {source} where run_id in ("
                 );
-                of_runs(before, part).build().persistent(false).execute(self.0.raw()).await?;
+                of_runs(before, part).build().execute(self.0.raw()).await?;
             }
         }
         Ok(())
@@ -130,7 +130,7 @@ impl Steps for SqliteSteps<'_> {
         let (mut rows, history) = (0, self.0.names().qualified(Table::History));
         for part in runs.chunks(IDS_MAX) {
             let mut text = of_runs(format!("select count(*) from {history} where run_id in ("), part);
-            let counted: i64 = text.build_query_scalar().persistent(false).fetch_one(self.0.raw()).await?;
+            let counted: i64 = text.build_query_scalar().fetch_one(self.0.raw()).await?;
             rows += counted.unsigned_abs();
         }
         Ok(rows)
@@ -144,7 +144,7 @@ impl Steps for SqliteSteps<'_> {
             );
             let mut text = of_runs(before, part);
             text.push(" limit ").push_bind(as_i64(left)).push(")");
-            left -= text.build().persistent(false).execute(self.0.raw()).await?.rows_affected();
+            left -= text.build().execute(self.0.raw()).await?.rows_affected();
             if left == 0 {
                 break;
             }
@@ -200,11 +200,13 @@ pub(super) fn rows_of(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// A statement that ends in a list of runs.
+/// A statement that ends in a list of runs. The last one fills the list up, so that there are few texts, which stay
+/// prepared: to prepare one costs more than to run it.
 fn of_runs(before: String, runs: &[String]) -> QueryBuilder<sqlx::Sqlite> {
     let mut text = QueryBuilder::new(before);
     let mut list = text.separated(", ");
-    for run in runs {
+    let fill = runs.last().into_iter().cycle().take(runs.len().next_power_of_two() - runs.len());
+    for run in runs.iter().chain(fill) {
         list.push_bind(run.clone());
     }
     text.push(")");

@@ -41,6 +41,7 @@ pub(crate) async fn use_it<S: Store>(store: &S) {
         Effect::CompleteTimer(timer_key(&one, "0")),
         Effect::CancelTimers(Some(one.version)),
         Effect::CancelTimers(None),
+        Effect::ReplaceRetry(retry_row(&one, "p", Some(Due::In(Duration::ZERO)))),
         Effect::DeleteRetry(key_of_retry.clone()),
         Effect::DeleteRetries,
         Effect::ApplyCallback { status: status(1), key: "k".into() },

@@ -1,5 +1,6 @@
 //! Maintenance beside a working engine.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -45,8 +46,13 @@ struct Parcel {
 /// The couriers who have come to work; others refuse.
 static AT_WORK: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// The parcels that were announced, by their couriers.
-static ANNOUNCED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// The parcels that were announced, by their couriers. An announcement may be made again: hooks are called once or more.
+static ANNOUNCED: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
+
+/// How many parcels of a courier were announced.
+fn announced(courier: &str) -> usize {
+    ANNOUNCED.lock().unwrap().iter().filter(|(of, _)| of == courier).count()
+}
 
 async fn pack(_: &mut Run<Parcel, Order>) -> Step<Order> {
     Ok(Order::Packed)
@@ -60,7 +66,7 @@ async fn announce(run: &mut Run<Parcel, Order>) -> Result<(), StepError> {
     if !AT_WORK.lock().unwrap().contains(&run.object.courier) {
         return Err(workflow_core::terminal("the courier is not at work"));
     }
-    ANNOUNCED.lock().unwrap().push(run.object.courier.clone());
+    ANNOUNCED.lock().unwrap().insert((run.object.courier.clone(), run.foreign_id().to_string()));
     Ok(())
 }
 
@@ -96,10 +102,9 @@ pub(crate) async fn an_engine_takes_up_what_was_put_back(place: Place, _: impl S
     let letter = maintenance.dead_letters(&LetterQuery::default()).await.unwrap().letters.remove(0);
     assert_eq!(&*letter.reason, "the courier is not at work");
     assert!(matches!(maintenance.requeue(&letter.id).await.unwrap(), Requeued::Done { .. }));
-    let announced = || ANNOUNCED.lock().unwrap().iter().filter(|done| **done == courier).count();
     until("the hook is called again and the row is gone", async || {
         let waiting = maintenance.outbox_status().await.unwrap().rows();
-        waiting == 0 && announced() == 1
+        waiting == 0 && announced(&courier) == 1
     })
     .await;
     assert_eq!(maintenance.outbox_status().await.unwrap().dead_letters, 0);
@@ -135,7 +140,6 @@ pub(crate) async fn runs_expire_beside_a_working_engine(place: Place, _: impl St
     assert_eq!(place.number(whole).await, RUNS as i64);
     assert_eq!(place.number("select count(*) from sent_parcels_history").await, 3 * RUNS as i64);
     assert_eq!(place.number("select count(*) from workflow_records").await, 0);
-    let calls = ANNOUNCED.lock().unwrap().iter().filter(|done| **done == courier).count();
-    assert_eq!(calls as u64, RUNS, "each hook was called before its run went");
+    assert_eq!(announced(&courier) as u64, RUNS, "each hook was called before its run went");
     running.shutdown(Duration::from_secs(10)).await;
 }

@@ -77,6 +77,13 @@ impl Schema {
         PgConnection::connect_with(&self.options).await.unwrap()
     }
 
+    /// Runs statements beside the store.
+    pub(crate) async fn run(&self, statements: &str) {
+        let mut session = self.session().await;
+        sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut session).await.unwrap();
+        session.close().await.unwrap();
+    }
+
     /// A backend with connections of its own, as another process would have it.
     pub(crate) async fn backend(&self) -> Postgres {
         self.backend_with(Postgres::options()).await

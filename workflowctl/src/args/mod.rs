@@ -71,7 +71,9 @@ pub(crate) enum Command {
     #[command(after_help = "\
 Examples:
   workflowctl migrate --database mysql://shop@db/orders --password-file /run/secrets/orders
-  workflowctl migrate --dry-run        # exit code 1 if there is something to do")]
+  workflowctl migrate --dry-run        # exit code 1 if there is something to do
+  workflowctl migrate --indexes guide
+  workflowctl migrate --cancel-duplicates")]
     Migrate(MigrateArgs),
     /// Print the SQL that makes the tables, for people who apply it by hand
     #[command(after_help = "\
@@ -125,6 +127,30 @@ pub(crate) struct MigrateArgs {
     /// Only tell what would be done; exit code 1 if that is something
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Which indexes the tables have; without it new ones have the lean set, and others keep what they have
+    #[arg(long)]
+    pub(crate) indexes: Option<Indexes>,
+    /// Keep the newest of several unfinished runs of a foreign id, and cancel the others, instead of refusing
+    #[arg(long)]
+    pub(crate) cancel_duplicates: bool,
+}
+
+/// A set of indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Indexes {
+    /// What the engine needs
+    Lean,
+    /// Those of the Go library's database guide, too
+    Guide,
+}
+
+impl From<Indexes> for store_sql::IndexSet {
+    fn from(indexes: Indexes) -> Self {
+        match indexes {
+            Indexes::Lean => Self::Lean,
+            Indexes::Guide => Self::Guide,
+        }
+    }
 }
 
 /// What `schema` takes.
@@ -133,6 +159,9 @@ pub(crate) struct SchemaArgs {
     /// For which database
     #[arg(long)]
     pub(crate) dialect: Dialect,
+    /// Which indexes the tables have
+    #[arg(long, default_value = "lean")]
+    pub(crate) indexes: Indexes,
 }
 
 /// A kind of database.
@@ -141,6 +170,9 @@ pub(crate) enum Dialect {
     /// MariaDB
     #[value(name = "mariadb")]
     MariaDb,
+    /// MySQL
+    #[value(name = "mysql")]
+    MySql,
     /// PostgreSQL
     Postgres,
     /// SQLite

@@ -1,7 +1,7 @@
 //! `migrate`: the tables, made or brought up to date.
 
 use serde::Serialize;
-use store_sql::SchemaVersion;
+use store_sql::{Migration, SchemaVersion};
 
 use super::Answer;
 use crate::args::MigrateArgs;
@@ -14,39 +14,61 @@ use crate::settings::Settings;
 struct Migrated {
     dry_run: bool,
     /// The version of the tables before; null if there were none.
-    before: Option<i64>,
+    before: Option<i32>,
     /// The version now.
-    after: Option<i64>,
+    after: Option<i32>,
     /// The version that this program makes.
     program: i64,
+    /// Whether records and outbox were made elsewhere, and taken over.
+    adopted: bool,
+    /// What was done, or would be.
+    steps: Vec<String>,
 }
 
 pub(crate) async fn run(args: &MigrateArgs, settings: &Settings, output: &Output) -> Result<Answer, Failure> {
-    let version = async || {
-        SchemaVersion::of(&settings.dsn, &settings.tables).await.map(|found| found.map(|found| found.version))
+    let mut options = settings.options();
+    if let Some(indexes) = args.indexes {
+        options = options.indexes(indexes.into());
+    }
+    if args.cancel_duplicates {
+        options = options.cancel_duplicates();
+    }
+    let migration = match args.dry_run {
+        true => options.plan_migration(&settings.dsn).await?,
+        false => options.migrate_at(&settings.dsn).await?,
     };
-    let before = version().await?;
-    let program = SchemaVersion::made_by_this_program(&settings.dsn);
-    let after = if args.dry_run {
-        before
-    } else {
-        settings.migrate().await?;
-        version().await?
-    };
-    let migrated = Migrated { dry_run: args.dry_run, before, after, program };
+    let migrated = Migrated::new(args.dry_run, &migration);
     output.show(&migrated, human)?;
-    Ok(Answer::unless(after.is_none_or(|after| after < program)))
+    Ok(Answer::unless(args.dry_run && !migration.done.is_empty()))
+}
+
+impl Migrated {
+    fn new(dry_run: bool, migration: &Migration) -> Self {
+        Self {
+            dry_run,
+            before: migration.from,
+            after: if dry_run { migration.from } else { Some(migration.to) },
+            program: SchemaVersion::made_by_this_program(),
+            adopted: migration.adopted,
+            steps: migration.done.iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 fn human(migrated: &Migrated) -> String {
-    let Migrated { dry_run, before, after, program } = *migrated;
-    let tables = before
-        .map_or("there are no tables".to_owned(), |version| format!("the tables have version {version}"));
-    match (dry_run, before) {
-        (true, Some(version)) if version >= program => format!("{tables}: nothing to do\n"),
-        (true, _) => format!("{tables}: version {program} would be made\n"),
-        (false, _) if before == after => format!("{tables}: nothing to do\n"),
-        (false, _) => format!("{tables}: now they have version {}\n", after.unwrap_or(program))
-            .replace("there are no tables: now they", "there were no tables: now they"),
+    let Migrated { dry_run, before, after, program, adopted, ref steps } = *migrated;
+    let were = if dry_run { "are" } else { "were" };
+    let tables = match before {
+        Some(version) => format!("the tables have version {version}"),
+        None if adopted => format!("there {were} tables that were made elsewhere"),
+        None => format!("there {were} no tables"),
+    };
+    if steps.is_empty() {
+        return format!("{tables}: nothing to do\n");
     }
+    let then = match (dry_run, after) {
+        (true, _) => format!("version {program} would be made"),
+        (false, after) => format!("now they have version {}", after.map_or(program, i64::from)),
+    };
+    format!("{tables}: {then}\n  {}\n", steps.join("\n  "))
 }

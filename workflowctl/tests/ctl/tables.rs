@@ -74,6 +74,30 @@ async fn printed_tables_are_those_that_are_made() {
     }
 }
 
+#[test]
+fn tables_have_the_indexes_and_names_that_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| Answer::of(&ctl(folder.path(), args).output().unwrap());
+    let migrate = ["migrate", "--table-prefix", "shop_", "--database", "sqlite:orders.db"];
+    let made = run(&[&migrate[..], &["--json"]].concat()).ended(0).json();
+    let steps: Vec<&str> =
+        made["steps"].as_array().unwrap().iter().map(|step| step.as_str().unwrap()).collect();
+    assert!(steps.contains(&"table shop_records: made"), "{steps:?}");
+    let planned = run(&[&migrate[..], &["--indexes", "guide", "--dry-run"]].concat()).ended(1).out;
+    assert!(planned.contains("made index shop_idx_run_state"), "{planned}");
+    run(&[&migrate[..], &["--indexes", "guide"]].concat()).ended(0);
+    let dropped = run(&[&migrate[..], &["--indexes", "lean"]].concat()).ended(0).out;
+    assert!(dropped.contains("dropped index shop_idx_run_state"), "{dropped}");
+    for dialect in ["mariadb", "mysql", "postgres", "sqlite"] {
+        let args = ["schema", "--dialect", dialect, "--table-prefix", "shop_", "--indexes", "guide"];
+        let sql = run(&args).ended(0).out;
+        assert!(sql.contains("create table shop_records (") && sql.contains("_run_state"), "{sql}");
+        assert!(!sql.contains("workflow_records"), "{sql}");
+    }
+    let refused = run(&["schema", "--dialect", "postgres", "--table-prefix", "Shop_"]).ended(2);
+    assert!(refused.error.contains("capital letters"), "{}", refused.error);
+}
+
 #[tokio::test]
 async fn sizes_are_shown_largest_first() {
     let place = Place::fresh().await;

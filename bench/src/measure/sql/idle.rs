@@ -7,8 +7,11 @@ use crate::quiet::{Quiet, WORKFLOWS};
 use crate::report::Measured;
 use crate::sql::{Counter, Database, How, Kind, backend};
 
-/// How long a span is: a statement that a connection prepares is counted as well, and there are some of both.
+/// How long a span is.
 const SPAN: Duration = Duration::from_secs(10);
+
+/// How many spans are not counted: each connection prepares each statement once, which the server counts, too.
+const WARM_UP: u32 = 3;
 
 pub(super) fn measure(extent: Extent) -> anyhow::Result<Vec<Measured>> {
     let mut results = Vec::new();
@@ -22,7 +25,7 @@ pub(super) fn measure(extent: Extent) -> anyhow::Result<Vec<Measured>> {
     Ok(results)
 }
 
-/// The median of so many spans, after one that is not counted.
+/// The median of so many spans.
 async fn queries_per_second(kind: Kind, spans: u32) -> anyhow::Result<f64> {
     let database = Database::fresh(kind).await?;
     let (backend, _) = backend(&database, How::Grouped).await?;
@@ -30,11 +33,11 @@ async fn queries_per_second(kind: Kind, spans: u32) -> anyhow::Result<f64> {
     let mut counter = Counter::new(&database).await?;
     progress(format!("{}: {WORKFLOWS} workflows at rest", kind.name()));
     let mut rates = Vec::new();
-    for span in 0..=spans {
+    for span in 0..WARM_UP + spans {
         let (begun, before) = (Instant::now(), counter.queries().await?);
         tokio::time::sleep(SPAN).await;
         let sent = counter.queries().await? - before;
-        if span > 0 {
+        if span >= WARM_UP {
             rates.push(sent as f64 / begun.elapsed().as_secs_f64());
         }
     }

@@ -15,7 +15,8 @@ struct Side {
 }
 
 pub(super) fn measure(kind: Kind, extent: Extent) -> anyhow::Result<Vec<Measured>> {
-    let runs = extent.pick(40_000, 16_000);
+    // A turn takes a second or so: that there are fewer runs in flight at its ends is then a small part of it.
+    let runs = extent.pick(120_000, 64_000);
     let mut rounds = Vec::new();
     for number in 1..=extent.repetitions() {
         let (engine, limit) = round(kind, runs)?;

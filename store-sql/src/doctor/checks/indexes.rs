@@ -5,6 +5,7 @@ use crate::doctor::expected::{self, Index, OF_THE_GUIDE};
 use crate::doctor::id::FindingId;
 use crate::doctor::report::Finding;
 use crate::doctor::session::{Dialect, Session};
+use crate::names::{TWIN, TWINNED};
 
 /// An index that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub(in crate::doctor) async fn gather(session: &mut Session) -> Result<Vec<Prese
         Present {
             table: names.table(&cell(0)).map_or_else(|| cell(0), str::to_owned),
             name: names.index(&cell(1), dialect),
-            columns: cell(2),
+            columns: of_keys(&cell(2)),
             unique: flag(3),
             primary: flag(4),
             valid: flag(5),
@@ -60,6 +61,11 @@ pub(in crate::doctor) async fn gather(session: &mut Session) -> Result<Vec<Prese
         }
     };
     Ok(rows.into_iter().map(present).collect())
+}
+
+/// An index over the twins of key columns is one over the keys.
+fn of_keys(columns: &str) -> String {
+    TWINNED.iter().fold(columns.to_owned(), |columns, key| columns.replace(&format!("{key}{TWIN}"), key))
 }
 
 /// A condition without what servers add to it.

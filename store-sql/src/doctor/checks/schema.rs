@@ -7,6 +7,7 @@ use crate::doctor::expected;
 use crate::doctor::id::FindingId;
 use crate::doctor::report::Finding;
 use crate::doctor::session::{Dialect, Session, number};
+use crate::names::{TWIN, TWINNED};
 
 /// What there is.
 #[derive(Debug, Default)]
@@ -40,6 +41,14 @@ fn columns_text(dialect: Dialect) -> &'static str {
             "select lower(m.name), lower(c.name) from sqlite_master m join pragma_table_xinfo(m.name) c where m.type = \
              'table' and lower(m.name) in ({tables})"
         }
+    }
+}
+
+impl Facts {
+    /// Whether the records have twins of their key columns, as tables that were taken over have on MariaDB and MySQL.
+    pub(in crate::doctor) fn has_twins(&self) -> bool {
+        let twin = format!("{}{TWIN}", TWINNED[0]);
+        self.tables.get("workflow_records").is_some_and(|columns| columns.contains(&twin))
     }
 }
 

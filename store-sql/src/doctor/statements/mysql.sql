@@ -65,13 +65,13 @@ select role, epoch from workflow_roles force index (primary) where role in ({tex
 select run_id from workflow_dead_letters force index (workflow_dead_letters_by_run) where (run_id = {run} and version = {n});
 
 -- workflow_records_by_age, workflow_outbox_by_run
-select run_id from workflow_records force index (workflow_records_by_age) where workflow_records.workflow_name = {workflow} and created_at < {at} and updated_at < {at} and run_state in ({n}, {n}, {n}) and (select count(*) from workflow_outbox o where o.run_id = workflow_records.run_id) = 0 and (select count(*) from workflow_retries y where y.run_id = workflow_records.run_id and y.due_at is not null) = 0 and not exists (select 1 from workflow_outbox g where g.run_id is null and g.workflow_name = {workflow}) order by created_at limit {n} for update skip locked;
+select run_id from workflow_records force index (workflow_records_by_age) where workflow_records.workflow_name = {workflow} and created_at < {at} and updated_at < {at} and run_state in ({n}, {n}, {n}) and (select count(*) from workflow_outbox o where o.run_id = convert(workflow_records.run_id using ascii)) = 0 and (select count(*) from workflow_retries y where y.run_id = convert(workflow_records.run_id using ascii) and y.due_at is not null) = 0 and not exists (select 1 from workflow_outbox g where g.run_id is null and g.workflow_name = {workflow}) order by created_at limit {n} for update skip locked;
 
 -- PRIMARY
 select run_id from workflow_retries force index (primary) where (run_id = {run} and version = {n});
 
 -- workflow_timeouts_due
-select run_id, entered, name, workflow_name, foreign_id, status, expire_at, created_at from workflow_timeouts force index (workflow_timeouts_due) where state = 0 and workflow_name = {workflow} order by expire_at limit {n};
+select run_id, entered, name, workflow_name, foreign_id, status, expire_at, created_at, cast(unix_timestamp(now(3)) * 1000 as signed) from workflow_timeouts force index (workflow_timeouts_due) where state = 0 and workflow_name = {workflow} order by expire_at limit {n};
 
 -- PRIMARY
 select run_id, status, max(noted) from workflow_inbox force index (primary) where (run_id = {run} and status = {n}) group by run_id, status;
@@ -83,7 +83,7 @@ select run_id, version, meta from workflow_records force index (primary) where r
 select run_id, version, process from workflow_retries force index (primary) where (run_id = {run} and version = {n} and process = {text}) for update;
 
 -- workflow_retries_due
-select run_id, version, process, attempt, due_at, last_error, event from workflow_retries force index (workflow_retries_due) where due_at is not null and workflow_name = {workflow} order by due_at limit {n};
+select run_id, version, process, attempt, due_at, last_error, event, cast(unix_timestamp(now(3)) * 1000 as signed) from workflow_retries force index (workflow_retries_due) where due_at is not null and workflow_name = {workflow} order by due_at limit {n};
 
 -- PRIMARY
 select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = {run} and version = {n} and process = {text};
@@ -107,10 +107,10 @@ select run_id, workflow_name, foreign_id, run_state, status, object, created_at,
 select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and workflow_records.workflow_name = {workflow} and (live is null or live = 1) and workflow_records.foreign_id in ({foreign_id}) order by created_at desc, run_id desc limit {n} offset {n};
 
 -- workflow_records_by_age
-select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and workflow_records.workflow_name = {workflow} and created_at <= {at} and (created_at < {at} or run_id < {run}) order by created_at desc, run_id desc limit {n};
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records force index (workflow_records_by_age) where true and workflow_records.workflow_name = {workflow} and created_at <= {at} and (created_at < {at} or run_id < {run}) order by created_at desc, run_id desc limit {n};
 
 -- workflow_records_by_age
-select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and workflow_records.workflow_name = {workflow} and created_at >= {at} and (created_at > {at} or run_id > {run}) order by created_at asc, run_id asc limit {n};
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records force index (workflow_records_by_age) where true and workflow_records.workflow_name = {workflow} and created_at >= {at} and (created_at > {at} or run_id > {run}) order by created_at asc, run_id asc limit {n};
 
 -- workflow_records_by_age
 select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and workflow_records.workflow_name = {workflow} and status in ({n}) and run_state in ({n}) order by created_at asc, run_id asc limit {n} offset {n};

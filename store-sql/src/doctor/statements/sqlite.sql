@@ -161,6 +161,9 @@ update workflow_records as r set live = null, run_state = v.column3, status = v.
 update workflow_records as r set run_state = v.column3, status = v.column4, object = v.column5, updated_at = v.column6, meta = v.column7, version = v.column8, last_event_id = v.column9, paused_by = v.column10 from (values (?,?,?,?,?,?,?,?,?,?)) as v where r.run_id = v.column1 and r.version = v.column2;
 
 -- PRIMARY KEY
+update workflow_retries as r set attempt = v.column5, due_at = v.column6, last_error = v.column7, event = v.column8 from (values (?,?,?,?,?,?,?,?)) as v where r.run_id = v.column1 and r.version = v.column2 and r.process = v.column3;
+
+-- PRIMARY KEY
 update workflow_retries set last_error = '' where run_id in (values (?));
 
 -- PRIMARY KEY

@@ -10,8 +10,7 @@ use std::path::Path;
 use blocks::Block;
 use servers::{Kind, Spec};
 use shell::Shell;
-use sqlx::any::AnyConnectOptions;
-use sqlx::{AssertSqlSafe, Connection};
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection};
 use store_sql::config::Dsn;
 
 /// A word of a fence that says for which database its block is, and which server that is.
@@ -155,7 +154,7 @@ async fn section(name: &str) {
     let blocks: Vec<Block> = page().into_iter().filter(|block| block.is(&block.words[0], name)).collect();
     let server = Spec::new(kind).with(&settings(&blocks, kind)).start();
     for block in blocks.iter().filter(|block| block.is("sql", "admin")) {
-        statements(block, &server.url()).await;
+        statements(block, kind, &server.url()).await;
     }
     let (scheme, user) = match kind {
         Kind::MariaDb => ("mysql", "workflow_user:workflow_pass"),
@@ -166,7 +165,7 @@ async fn section(name: &str) {
     let mut said = String::new();
     for block in &blocks {
         if block.is("sql", "") && !block.is("sql", "admin") {
-            statements(block, &database).await;
+            statements(block, kind, &database).await;
         } else if block.is("sh", "") {
             let findings = block.is("sh", "findings").then_some(1);
             let shell = &shell;
@@ -200,13 +199,21 @@ fn settings(blocks: &[Block], kind: Kind) -> Vec<&str> {
 }
 
 /// Each by itself: some may not be in a transaction.
-async fn statements(block: &Block, database: &str) {
-    sqlx::any::install_default_drivers();
-    let options: AnyConnectOptions = database.parse().unwrap();
-    let mut connection = sqlx::AnyConnection::connect_with(&options).await.unwrap();
+async fn statements(block: &Block, kind: Kind, database: &str) {
+    match kind {
+        Kind::MariaDb => each(block, MySqlConnection::connect(database).await.unwrap()).await,
+        Kind::Postgres => each(block, PgConnection::connect(database).await.unwrap()).await,
+    }
+}
+
+async fn each<C>(block: &Block, mut connection: C)
+where
+    C: Connection,
+    for<'c> &'c mut C: sqlx::Executor<'c, Database = C::Database>,
+{
     for statement in block.text.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
-        let done = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await;
-        assert!(done.is_ok(), "line {}: {statement}: {done:?}", block.line);
+        let done = connection.execute(sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))).await;
+        assert!(done.is_ok(), "line {}: {statement}: {:?}", block.line, done.err());
     }
     connection.close().await.unwrap();
 }

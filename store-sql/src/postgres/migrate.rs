@@ -1,0 +1,119 @@
+//! Making and altering the tables, as a call.
+
+use sqlx::Connection;
+use sqlx::postgres::PgConnectOptions;
+use workflow_core::adapter::{BackendError, ErrorKind};
+
+use super::connect::{Conn, Place};
+use super::handle::{Postgres, PostgresOptions};
+use super::schema::{self, Wanted};
+use super::store::PostgresStore;
+use super::transaction::Database;
+use crate::names::{Keys, Statements};
+use crate::schema::Order;
+use crate::{Dialect, IndexSet, MigrateError, Migration};
+
+impl Postgres {
+    /// Makes the tables what this program needs; see [`PostgresOptions::migrate`].
+    ///
+    /// # Errors
+    /// As [`PostgresOptions::migrate`].
+    pub async fn migrate(url: &str) -> Result<Migration, MigrateError> {
+        Self::options().migrate(url).await
+    }
+}
+
+impl PostgresOptions {
+    /// Which indexes the tables have: new ones have the lean set by default. Where tables are there, [`migrate`] alone
+    /// changes their set, and leaves one that was made elsewhere its own.
+    ///
+    /// [`migrate`]: PostgresOptions::migrate
+    pub fn indexes(mut self, set: IndexSet) -> Self {
+        self.order.indexes = Some(set);
+        self
+    }
+
+    /// Where tables are taken over that have several unfinished runs of one foreign id: keeps the newest of them and
+    /// cancels the others, as an operator would. Without it such tables are refused.
+    pub fn cancel_duplicates(mut self) -> Self {
+        self.order.cancel_duplicates = true;
+        self
+    }
+
+    /// Makes the tables, or alters those that are there, and tells what it did. It may be interrupted, and made again.
+    ///
+    /// Tables of the Go library's guide are taken over with their rows. What they lack is added beside the running work,
+    /// but for the column `live`, for which PostgreSQL writes the table anew and keeps others from it meanwhile.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use store_sql::{IndexSet, Postgres};
+    /// let migration = Postgres::options().indexes(IndexSet::Guide).migrate("postgres://me@localhost/orders").await?;
+    /// println!("{migration}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the database cannot be reached, has tables that are in the way or too new, or the user may not alter them.
+    pub async fn migrate(self, url: &str) -> Result<Migration, MigrateError> {
+        let place = Place::parse(url, self.limits)?;
+        self.migrate_at(place).await
+    }
+
+    /// The same with the driver's own options.
+    ///
+    /// # Errors
+    /// As [`PostgresOptions::migrate`].
+    pub async fn migrate_with(self, options: PgConnectOptions) -> Result<Migration, MigrateError> {
+        let place = Place::new(options, self.limits);
+        self.migrate_at(place).await
+    }
+
+    /// Says what [`PostgresOptions::migrate`] would do, and does nothing.
+    ///
+    /// # Errors
+    /// As [`PostgresOptions::migrate`].
+    pub async fn plan_migration(mut self, url: &str) -> Result<Migration, MigrateError> {
+        self.order.only_plan = true;
+        self.migrate(url).await
+    }
+
+    async fn migrate_at(self, place: Place) -> Result<Migration, MigrateError> {
+        let statements = self.statements()?;
+        let mut connection = place.connect().await.map_err(|error| place.wrap("connect", error))?;
+        place.check(&connection)?;
+        let store = || self.store(&place, &statements);
+        let wanted = Wanted { place: &place, names: &self.tables, order: self.order, store: &store };
+        let migrated = schema::migrate(&mut Conn::new(&mut connection, &statements), wanted).await;
+        // It has done its work; that it cannot be closed in order is nobody's loss.
+        let _ = connection.close().await;
+        migrated
+    }
+
+    /// The tables, checked, and made if they are behind and that is not refused.
+    pub(super) async fn ready(&self, place: &Place, statements: &Statements) -> Result<(), BackendError> {
+        let mut connection = place.connect().await.map_err(|error| place.wrap("connect", error))?;
+        place.check(&connection)?;
+        let store = || self.store(place, statements);
+        let order = Order { only_plan: false, ..self.order };
+        let wanted = Wanted { place, names: &self.tables, order, store: &store };
+        let opened = schema::open(&mut Conn::new(&mut connection, statements), wanted, self.migrate).await;
+        let _ = connection.close().await;
+        Ok(opened?)
+    }
+
+    /// The texts of the statements, for tables of these names.
+    pub(super) fn statements(&self) -> Result<Statements, BackendError> {
+        self.tables.check(Dialect::Postgres).map_err(|error| {
+            BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
+        })?;
+        Ok(Statements::new(self.tables.clone(), Keys::Plain))
+    }
+
+    /// A store at a place; nothing is connected yet.
+    pub(super) fn store(&self, place: &Place, statements: &Statements) -> PostgresStore {
+        let database = Database::new(place.clone().into(), self.clock.clone(), statements.clone());
+        PostgresStore::new(database, self.settings)
+    }
+}
