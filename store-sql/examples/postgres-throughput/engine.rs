@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use sqlx::postgres::PgConnectOptions;
 use store_sql::Postgres;
+use store_sql::config::PostgresDsn;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use workflow_core::{Client, Options, Run, Start, Status, StatusCode, Step, Workflow};
@@ -72,8 +72,8 @@ async fn send(run: &mut Run<Order, Progress>, ends: &Ends) -> Step<Progress> {
     Ok(Progress::Sent)
 }
 
-pub(crate) async fn measure(options: PgConnectOptions) -> Result<Duration, Failure> {
-    let backend = Postgres::options().connect_with(options).await?;
+pub(crate) async fn measure(dsn: PostgresDsn) -> Result<Duration, Failure> {
+    let backend = Postgres::options().connect_to(&dsn).await?;
     let (sender, mut ends) = mpsc::unbounded_channel();
     let workflow = Workflow::builder("load")
         .step(Progress::Placed, pay, [Progress::Paid])

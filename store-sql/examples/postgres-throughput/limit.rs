@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use store_sql::Postgres;
+use store_sql::config::PostgresDsn;
 use tokio::sync::mpsc;
 use workflow_core::{
     Event, EventId, ForeignId, Meta, RunId, RunState, Status, Topic, Version, WorkflowName, encode_outbox,
@@ -94,8 +95,9 @@ impl Moving {
     }
 }
 
-pub(crate) async fn measure(options: PgConnectOptions) -> Result<Duration, Failure> {
-    let backend = Postgres::options().connect_with(options.clone()).await?;
+pub(crate) async fn measure(dsn: PostgresDsn) -> Result<Duration, Failure> {
+    let options = dsn.connect_options();
+    let backend = Postgres::options().connect_to(&dsn).await?;
     backend.store().close().await;
     let mut setting = PgConnection::connect_with(&options).await?;
     sqlx::query("insert into workflow_roles values ('load-1-consumer', 1)").execute(&mut setting).await?;

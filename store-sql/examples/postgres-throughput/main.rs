@@ -8,11 +8,10 @@
 mod engine;
 mod limit;
 
-use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use store_sql::config::{Dsn, PostgresDsn};
 
 /// How many runs are in flight at once.
 const IN_FLIGHT: usize = 1000;
@@ -26,7 +25,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let url = std::env::var("WORKFLOW_POSTGRES_URL").map_err(|_| "WORKFLOW_POSTGRES_URL names no server")?;
-    let server = PgConnectOptions::from_str(&url)?;
+    let Dsn::Postgres(server) = url.parse()? else {
+        return Err("WORKFLOW_POSTGRES_URL is no PostgreSQL's".into());
+    };
     let only = std::env::args().nth(1);
     let wanted = |side: &str| only.as_deref().is_none_or(|only| only == side);
     for round in 1..=ROUNDS {
@@ -43,17 +44,19 @@ async fn main() -> Result<(), Failure> {
 }
 
 /// Measures in a schema of its own: runs a second.
-async fn in_schema<M, F>(server: &PgConnectOptions, name: &str, measure: M) -> Result<f64, Failure>
+async fn in_schema<M, F>(server: &PostgresDsn, name: &str, measure: M) -> Result<f64, Failure>
 where
-    M: FnOnce(PgConnectOptions) -> F,
+    M: FnOnce(PostgresDsn) -> F,
     F: Future<Output = Result<Duration, Failure>>,
 {
-    let mut session = PgConnection::connect_with(server).await?;
+    let mut session = PgConnection::connect_with(&server.connect_options()).await?;
     let fresh = format!(
         "set client_min_messages = warning; drop schema if exists {name} cascade; create schema {name}"
     );
     sqlx::raw_sql(AssertSqlSafe(fresh)).execute(&mut session).await?;
-    let took = measure(server.clone().options([("search_path", name)])).await?;
+    let mut dsn = server.clone();
+    dsn.settings.push(("search_path".to_owned(), name.to_owned()));
+    let took = measure(dsn).await?;
     sqlx::raw_sql(AssertSqlSafe(format!("drop schema {name} cascade"))).execute(&mut session).await?;
     session.close().await?;
     Ok(RUNS as f64 / took.as_secs_f64())

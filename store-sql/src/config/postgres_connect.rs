@@ -33,6 +33,13 @@ impl PostgresDsn {
         if let Some(size) = self.statement_cache {
             options = options.statement_cache_capacity(size);
         }
+        if self.pooler.is_some() {
+            // Poolers refuse what they cannot keep for the next one: each transaction makes its own settings.
+            return options.statement_cache_capacity(0).extra_float_digits(None::<i8>);
+        }
+        if self.settings.is_empty() {
+            return options;
+        }
         options.options(self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 }

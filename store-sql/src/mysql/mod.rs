@@ -11,6 +11,7 @@ mod clock;
 mod commit;
 mod create;
 mod decide;
+mod display;
 mod due;
 mod effects;
 mod error;

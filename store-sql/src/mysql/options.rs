@@ -7,10 +7,12 @@ use std::time::Duration;
 use workflow_core::adapter::{BackendError, Clock, ErrorKind};
 
 use super::clock::StampClock;
+use super::display::Display;
 use super::handle::MySql;
 use super::server::{Connecting, open};
+use super::session::{Access, Waits};
 use super::store::{MySqlStore, Settings};
-use crate::config::{Dsn, PoolOptions};
+use crate::config::{Dsn, MySqlDsn, PoolOptions};
 
 /// The largest object that is taken if nothing else is said, in bytes.
 const OBJECT_BYTES_MAX: usize = 1024 * 1024;
@@ -20,6 +22,9 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a transaction may lie idle if nothing else is said: well below the time after which a role changes hands.
 const IDLE_TRANSACTION: Duration = Duration::from_secs(5);
+
+/// How long a statement waits for a lock if nothing else is said.
+const LOCK: Duration = Duration::from_secs(2);
 
 /// Settings other than the defaults.
 ///
@@ -36,7 +41,8 @@ const IDLE_TRANSACTION: Duration = Duration::from_secs(5);
 pub struct MySqlOptions {
     pool: PoolOptions,
     clock: Option<Arc<dyn Clock>>,
-    idle_transaction: Duration,
+    waits: Waits,
+    replica: Option<String>,
     poll_every: Duration,
     object_bytes_max: Option<usize>,
     single_writer: bool,
@@ -55,7 +61,8 @@ impl MySqlOptions {
         Self {
             pool: PoolOptions::new(),
             clock: None,
-            idle_transaction: IDLE_TRANSACTION,
+            waits: Waits { idle_transaction: IDLE_TRANSACTION, lock: LOCK },
+            replica: None,
             poll_every: POLL_EVERY,
             object_bytes_max: None,
             single_writer: false,
@@ -79,7 +86,13 @@ impl MySqlOptions {
     /// After how long the server ends a transaction that lies idle, 5 s by default. A process that froze in the middle
     /// of one holds its role until then. MySQL has no such limit.
     pub fn idle_transaction_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_transaction = timeout;
+        self.waits.idle_transaction = timeout;
+        self
+    }
+
+    /// How long a statement waits for a lock, in whole seconds; 2 s by default.
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.waits.lock = timeout;
         self
     }
 
@@ -102,32 +115,46 @@ impl MySqlOptions {
         self
     }
 
-    /// Refuses a database without its tables, instead of making them: for users that may not.
+    /// Reads lists, histories and dead letters, which are for people to look at, from a replica by its connection
+    /// string. It may lag, and it may be away: then the primary is asked. Nothing that a write is decided by is ever
+    /// read from it.
+    pub fn replica(mut self, url: impl Into<String>) -> Self {
+        self.replica = Some(url.into());
+        self
+    }
+
+    /// Refuses a database whose tables are not there or are too old, instead of making them: for users that may not.
     pub fn without_migrating(mut self) -> Self {
         self.migrate = false;
         self
     }
 
-    /// Connects to a database, and makes its tables if they are not there.
+    /// Connects to a database by its connection string, and makes its tables if they are not there.
     ///
     /// # Errors
     /// As [`MySql::connect`].
     pub async fn connect(self, url: &str) -> Result<MySql, BackendError> {
-        let wrong =
-            |error| BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error);
-        let dsn: Dsn = url.parse().map_err(wrong)?;
+        let dsn = parse(url)?;
+        self.connect_to(&dsn).await
+    }
+
+    /// Connects to a database whose connection string has been read already.
+    ///
+    /// # Errors
+    /// As [`MySql::connect`].
+    pub async fn connect_to(self, dsn: &MySqlDsn) -> Result<MySql, BackendError> {
         self.pool.check().map_err(wrong)?;
-        let Dsn::MySql(dsn) = dsn else {
-            let context = format!("connect to {dsn}: this is the store for MariaDB and MySQL");
-            return Err(BackendError::new(ErrorKind::Permanent, context));
-        };
-        let connecting = Connecting {
-            dsn: &dsn,
+        let replica = self.replica.as_deref().map(parse).transpose()?;
+        let connecting = |dsn, access| Connecting {
+            dsn,
             pool: self.pool,
-            idle_transaction: self.idle_transaction,
+            waits: self.waits,
+            access,
             clock: StampClock::new(self.clock.clone()),
         };
-        let (server, facts) = open(&connecting, self.single_writer, self.migrate).await?;
+        let primary = connecting(dsn, Access::Write);
+        let (server, facts) = open(&primary, self.single_writer, self.migrate).await?;
+        let replica = replica.as_ref().map(|dsn| connecting(dsn, Access::Read).replica(facts.family));
         let object_bytes_max = self.object_limit(facts.packet_bytes_max, server.name())?;
         let settings = Settings { object_bytes_max, poll_every: self.poll_every };
         // The first one tells at once whether the sessions can be set up, and hears the server's time.
@@ -140,7 +167,8 @@ impl MySqlOptions {
                 }
             })
             .await?;
-        Ok(MySql::new(MySqlStore::new(server, settings)))
+        let display = Display::new(Arc::clone(&server), replica);
+        Ok(MySql::new(MySqlStore::new(server, display, settings)))
     }
 
     /// A value must travel in a packet, with what stands around it.
@@ -157,6 +185,20 @@ impl MySqlOptions {
                 );
                 Err(BackendError::new(ErrorKind::Permanent, context))
             }
+        }
+    }
+}
+
+fn wrong(error: crate::config::DsnError) -> BackendError {
+    BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
+}
+
+fn parse(url: &str) -> Result<MySqlDsn, BackendError> {
+    match url.parse().map_err(wrong)? {
+        Dsn::MySql(dsn) => Ok(dsn),
+        dsn @ (Dsn::Postgres(_) | Dsn::Sqlite(_)) => {
+            let context = format!("connect to {dsn}: this is the store for MariaDB and MySQL");
+            Err(BackendError::new(ErrorKind::Permanent, context))
         }
     }
 }

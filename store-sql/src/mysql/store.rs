@@ -15,10 +15,11 @@ use workflow_core::{
     WorkflowName,
 };
 
+use super::display::Display;
 use super::right::EngineRight;
 use super::server::Server;
 use super::transaction::Ended;
-use super::{commit, due, list, maintain, read};
+use super::{commit, due, maintain, read};
 
 /// How many changes one transaction takes best.
 const BATCH_MAX: usize = 512;
@@ -53,6 +54,7 @@ pub struct MySqlStore(Arc<Inner>);
 
 struct Inner {
     server: Arc<Server>,
+    display: Display,
     settings: Settings,
     right: Mutex<Option<EngineRight>>,
 }
@@ -65,13 +67,25 @@ pub(super) struct Settings {
 }
 
 impl MySqlStore {
-    pub(super) fn new(server: Arc<Server>, settings: Settings) -> Self {
-        Self(Arc::new(Inner { server, settings, right: Mutex::default() }))
+    pub(super) fn new(server: Arc<Server>, display: Display, settings: Settings) -> Self {
+        Self(Arc::new(Inner { server, display, settings, right: Mutex::default() }))
     }
 
     /// Where the database is, without the password.
     pub fn database(&self) -> &str {
         self.0.server.name()
+    }
+
+    /// The connections that the store uses.
+    pub fn pool(&self) -> &sqlx::MySqlPool {
+        &self.0.server.pool
+    }
+
+    /// Closes the connections; whatever is asked afterwards fails.
+    pub async fn close(&self) {
+        Store::stop_engine(self).await;
+        self.0.server.pool.close().await;
+        self.0.display.close().await;
     }
 
     /// Refuses what an engine of this process stores once another process has taken its right.
@@ -236,13 +250,11 @@ impl Store for MySqlStore {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<ListPage, BackendError> {
-        let query = Arc::new(query.clone());
-        read!(self, "list runs", [query], |connection| list::list(connection, &query))
+        self.0.display.list(query).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, BackendError> {
-        let query = *query;
-        read!(self, "read a history", [query], |connection| read::history(connection, &query))?
+        self.0.display.history(query).await
     }
 
     async fn entered(&self, runs: &[(RunId, StatusCode)]) -> Result<Vec<bool>, BackendError> {
@@ -285,7 +297,7 @@ impl Store for MySqlStore {
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BackendError> {
-        read!(self, "read dead letters", [], |connection| read::dead_letters(connection, limit))
+        self.0.display.dead_letters(limit).await
     }
 
     async fn register(&self, role: &RoleName, claim: EpochClaim) -> Result<Option<Epoch>, BackendError> {

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use sqlx::PgConnection;
 use workflow_core::adapter::{BackendError, Change, Effect, Outcome};
 
-use super::attach::PostgresWork;
+use super::attach::{PostgresWork, WorkError};
 use super::commit::in_transaction;
 use super::transaction::{Database, Tx};
 
@@ -41,7 +41,11 @@ async fn with_work(tx: &mut Tx, change: &Change) -> Result<Outcome, sqlx::Error>
     for effect in &change.effects {
         let Effect::Attached(work) = effect else { continue };
         let failed = match work.downcast_ref::<PostgresWork>() {
-            Some(work) => call(work, tx.connection()).await.err(),
+            Some(work) => match call(work, tx.connection()).await {
+                Ok(()) => None,
+                Err(WorkError::Again(error)) => return Err(error),
+                Err(WorkError::Failed(reason)) => Some(reason),
+            },
             None => Some("the attached work is for another kind of store than PostgreSQL".to_owned()),
         };
         if let Some(reason) = failed {
@@ -54,9 +58,9 @@ async fn with_work(tx: &mut Tx, change: &Change) -> Result<Outcome, sqlx::Error>
 }
 
 /// Runs the user's work; a panic is a failure of it.
-async fn call(work: &PostgresWork, connection: &mut PgConnection) -> Result<(), String> {
+async fn call(work: &PostgresWork, connection: &mut PgConnection) -> Result<(), WorkError> {
     let called = AssertUnwindSafe(async { work.call(connection).await }).catch_unwind().await;
-    called.unwrap_or_else(|_| Err("the attached work panicked".to_owned()))
+    called.unwrap_or_else(|_| Err(WorkError::Failed("the attached work panicked".to_owned())))
 }
 
 async fn execute(connection: &mut PgConnection, statement: &'static str) -> Result<(), sqlx::Error> {

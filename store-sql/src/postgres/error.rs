@@ -19,9 +19,16 @@ pub(super) enum Class {
     Never,
 }
 
+/// What a pooler is told by that refuses settings of the session.
+const POOLED: &str = "a pooler stands before the server and refuses settings of the session: name the server itself, let \
+                      the pooler ignore them, or add pooler=transaction";
+
 /// The class of an error, and what to do about it.
 fn judge(error: &sqlx::Error) -> (Class, &'static str) {
     if let Some(code) = code(error) {
+        if code == "08P01" && error.to_string().contains("startup parameter") {
+            return (Class::Never, POOLED);
+        }
         return of_code(&code);
     }
     match error {
@@ -71,6 +78,12 @@ fn of_code(code: &str) -> (Class, &'static str) {
 /// The SQLSTATE of an error of the server.
 pub(super) fn code(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(|code| code.into_owned())
+}
+
+/// Whether others were in the way of a statement, so that its transaction may do better from its beginning. A key that
+/// somebody has is the statement's own affair.
+pub(super) fn is_contention(error: &sqlx::Error) -> bool {
+    class(error) == Class::Again && code(error).as_deref() != Some("23505")
 }
 
 /// What can be done about an error.
