@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod schemas;
+mod servers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use workflow_conformance::samples::{
 use workflow_core::adapter::{Effect, EpochClaim, ErrorKind, HistoryQuery, Outcome, Store};
 
 use schemas::Schema;
-use schemas::cutting::{Cut, Proxy};
+use servers::proxy::{Cut, Proxy};
 
 /// A store whose connections go through a proxy.
 async fn through_proxy(schema: &Schema) -> (Proxy, Arc<PostgresStore>) {

@@ -12,6 +12,7 @@ mod commit;
 mod create;
 mod decide;
 mod display;
+mod doubt;
 mod due;
 mod effects;
 mod error;

@@ -16,9 +16,10 @@ use workflow_core::{
 };
 
 use super::display::Display;
+use super::doubt::{self, Fate};
 use super::right::EngineRight;
 use super::server::Server;
-use super::transaction::Ended;
+use super::transaction::{Ended, Made};
 use super::{commit, due, maintain, read};
 
 /// How many changes one transaction takes best.
@@ -26,6 +27,9 @@ const BATCH_MAX: usize = 512;
 
 /// How many transactions at once make the server as busy as it can usefully be.
 const COMMITTERS: usize = 2;
+
+/// How often changes whose commit was not answered are made again.
+const DOUBTS_MAX: u32 = 3;
 
 /// How long a change whose run somebody holds waits before it is tried again; it doubles with each time.
 const BUSY_WAIT: Duration = Duration::from_millis(2);
@@ -96,18 +100,33 @@ impl MySqlStore {
         self.0.right.lock().await.as_ref().map_or(Ok(()), |right| right.check(&self.0.server))
     }
 
-    /// Makes all changes but those with attached work, in one transaction.
+    /// Makes all changes but those with attached work, in one transaction; again if its commit was not answered and
+    /// nothing of it is stored.
     async fn commit_together(&self, work: &Arc<Work>) -> Result<Vec<Outcome>, BackendError> {
-        let work = Arc::clone(work);
         if work.acked.is_empty() && work.changes.iter().all(is_attached) {
             return Ok(Vec::new());
         }
+        let mut doubts = 0;
+        loop {
+            let (outcomes, error) = match self.try_together(Arc::clone(work)).await? {
+                Made::Surely(outcomes) => return Ok(outcomes),
+                Made::InDoubt(outcomes, error) => (outcomes, error),
+            };
+            match doubt::fate(&self.0.server, work, &outcomes).await {
+                Fate::Stored => return Ok(outcomes),
+                Fate::NotStored if doubts < DOUBTS_MAX => doubts += 1,
+                Fate::NotStored | Fate::Unknown => return Err(error),
+            }
+        }
+    }
+
+    async fn try_together(&self, work: Arc<Work>) -> Result<Made<Vec<Outcome>>, BackendError> {
         self.0
             .server
-            .transaction("commit", move |connection, now| {
+            .try_transaction("commit", move |connection, now| {
                 let work = Arc::clone(&work);
                 Box::pin(async move {
-                    let changes = work.changes.iter().filter(|change| !is_attached(change)).collect();
+                    let changes = work.together().collect();
                     Ok(Ended::Commit(commit::commit(connection, changes, &work.acked, now).await?))
                 })
             })
@@ -152,9 +171,16 @@ impl MySqlStore {
 }
 
 /// What a commit is asked for.
-struct Work {
+pub(super) struct Work {
     changes: Vec<Change>,
-    acked: Vec<EventId>,
+    pub(super) acked: Vec<EventId>,
+}
+
+impl Work {
+    /// The changes that go in one transaction.
+    pub(super) fn together(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| !is_attached(change))
+    }
 }
 
 fn is_attached(change: &Change) -> bool {

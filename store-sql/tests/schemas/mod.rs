@@ -1,8 +1,6 @@
 //! A schema for each test, in the database that the environment names.
 #![allow(dead_code, reason = "not every test needs all of it")]
 
-pub(crate) mod cutting;
-
 use std::sync::Arc;
 
 use sqlx::postgres::PgConnectOptions;

@@ -51,6 +51,11 @@ impl Proxy {
     }
 }
 
+/// PostgreSQL's text ends with a zero, MariaDB's begins with the number of its command.
+fn is_commit(bytes: &[u8]) -> bool {
+    bytes.windows(7).any(|part| part == b"commit\0" || part == b"\x03commit")
+}
+
 async fn pass(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicU8>) -> std::io::Result<()> {
     let (mut from_client, mut from_server) = (vec![0; 65536], vec![0; 65536]);
     let mut cutting = false;
@@ -61,7 +66,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicU8>) 
                 if bytes.is_empty() {
                     return Ok(());
                 }
-                if bytes.windows(7).any(|part| part == b"commit\0") {
+                if is_commit(bytes) {
                     match cut.load(Ordering::SeqCst) {
                         1 => {
                             cut.store(Cut::Never as u8, Ordering::SeqCst);
