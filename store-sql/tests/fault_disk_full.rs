@@ -67,7 +67,10 @@ async fn store_until_full(store: &impl Store, from: usize) -> Vec<RunId> {
             Ok(run_id) => stored.push(run_id),
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Transient, "{error}: {error:?}");
-                assert!(error.to_string().contains("the server's disk is full: make room"), "{error}: {error:?}");
+                assert!(
+                    error.to_string().contains("the server's disk is full: make room"),
+                    "{error}: {error:?}"
+                );
                 return stored;
             }
         }

@@ -61,7 +61,8 @@ async fn mariadb_without_a_free_connection_is_told_and_used_again() {
     let store = MySql::options().pool(few()).connect(&url).await.unwrap().store().clone();
     let text = "select cast(id as signed) from information_schema.processlist where db = 'workflow'";
     let mut first = MySqlConnection::connect(&url).await.unwrap();
-    let own: i64 = sqlx::query_scalar("select cast(connection_id() as signed)").fetch_one(&mut first).await.unwrap();
+    let own: i64 =
+        sqlx::query_scalar("select cast(connection_id() as signed)").fetch_one(&mut first).await.unwrap();
     let ids: Vec<i64> = sqlx::query_scalar(text).fetch_all(&mut first).await.unwrap();
     let mut sessions = connect_until_refused!(MySqlConnection, &url);
     for id in ids.into_iter().filter(|id| *id != own) {
