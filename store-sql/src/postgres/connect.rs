@@ -142,6 +142,9 @@ impl Place {
     }
 
     /// What is set in each transaction, where no session is kept; what the connection string asks for, too.
+    ///
+    /// Statements that others have prepared on the same connection of the pooler go, as the driver would give its own the
+    /// same names. Nobody can rely on them where no session is kept.
     pub(super) fn transaction_settings(&self) -> String {
         let access = match self.access {
             Access::Write => "read write",
@@ -152,6 +155,7 @@ impl Place {
         for (name, value) in self.limits() {
             text.push_str(&format!("; set local {name} = {value}"));
         }
+        text.push_str("; deallocate all");
         for (name, value) in &self.dsn.settings {
             text.push_str(&format!("; select set_config('{name}', '{}', true)", value.replace('\'', "''")));
         }

@@ -6,11 +6,11 @@
 
 pub(crate) mod engine;
 mod mariadb;
+pub(crate) mod pgbouncer;
 mod postgres;
 pub(crate) mod proxy;
 mod system;
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -72,7 +72,7 @@ impl Spec {
         let user = User::of(self.kind);
         let folder = tempfile::Builder::new().prefix("workflow-server-").tempdir().unwrap();
         system::own(folder.path(), user);
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = system::free_port();
         let password = uuid::Uuid::new_v4().simple().to_string();
         Server { spec: self, user, folder, port, password, process: None }
     }
@@ -100,12 +100,12 @@ impl Server {
 
     /// Starts it again.
     pub(crate) fn start(&mut self) {
-        let (command, ready) = match self.spec.kind {
-            Kind::Postgres => (postgres::server(self), postgres::READY),
-            Kind::MariaDb => (mariadb::server(self), mariadb::READY),
+        let (command, ready, end) = match self.spec.kind {
+            Kind::Postgres => (postgres::server(self), postgres::READY, "QUIT"),
+            Kind::MariaDb => (mariadb::server(self), mariadb::READY, "KILL"),
         };
         let small = self.spec.disk_mib.map(|mib| (self.small(), mib));
-        self.process = Some(Guarded::spawn(&command, ready, small, self.user));
+        self.process = Some(Guarded::spawn(&command, ready, end, small, self.user));
     }
 
     /// Ends it, and waits until it has.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use super::Kind;
 /// Where Debian puts the programs of each version of PostgreSQL.
 const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 
-/// Runs a server until a line names a signal, or the test is gone. The first line of its output is the server's number.
+/// Runs a server in the background, where a shell has it ignore INT and QUIT unless it asks for them, until a line names a signal, or the test is gone. The first line of its output is the server's number.
 const GUARD: &str = "default=$1; shift; \"$@\" </dev/null & server=$!; echo \"server $server\" >&2; read -r signal; \
                      kill -\"${signal:-$default}\" $server 2>/dev/null; wait $server";
 
@@ -78,6 +79,10 @@ pub(super) fn in_path(program: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(program)).find(|path| path.exists())
 }
 
+pub(super) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
 pub(super) fn run_as(command: &mut Command, user: Option<User>) {
     if let Some(user) = user {
         command.uid(user.uid).gid(user.gid);
@@ -107,6 +112,7 @@ impl Guarded {
     pub(super) fn spawn(
         server: &[String],
         ready: &str,
+        default_end: &str,
         small: Option<(PathBuf, u32)>,
         user: Option<User>,
     ) -> Self {
@@ -134,7 +140,7 @@ impl Guarded {
         }
         arguments.extend(server.iter().cloned());
         let mut command = Command::new("sh");
-        command.args(["-c", GUARD, "guard", "QUIT"]).args(arguments).env("LC_ALL", "C");
+        command.args(["-c", GUARD, "guard", default_end]).args(arguments).env("LC_ALL", "C");
         if small.is_none() {
             run_as(&mut command, user);
         }
