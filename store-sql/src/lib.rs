@@ -1,5 +1,7 @@
 //! The SQL store of a durable workflow engine: records, outbox, timers, retries and history in one database.
 
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod certificate;
 pub mod config;
 #[cfg(feature = "mysql")]
 pub mod mysql;

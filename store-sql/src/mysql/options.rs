@@ -143,7 +143,7 @@ impl MySqlOptions {
     /// # Errors
     /// As [`MySql::connect`].
     pub async fn connect_to(self, dsn: &MySqlDsn) -> Result<MySql, BackendError> {
-        self.pool.check().map_err(wrong)?;
+        self.pool.check().and_then(|()| dsn.tls.check_files()).map_err(wrong)?;
         let replica = self.replica.as_deref().map(parse).transpose()?;
         let connecting = |dsn, access| Connecting {
             dsn,

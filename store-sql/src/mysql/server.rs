@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
-use sqlx::pool::PoolConnection;
 use sqlx::{ConnectOptions, Connection, MySqlConnection, MySqlPool};
 use workflow_core::adapter::{BackendError, ErrorKind};
 
@@ -139,15 +138,8 @@ impl Server {
         connect(&self.options, self.connect_timeout, &self.name).await
     }
 
-    pub(super) async fn acquire(&self) -> Result<PoolConnection<sqlx::MySql>, sqlx::Error> {
-        match self.pool.acquire().await {
-            Err(sqlx::Error::PoolTimedOut) => Err(self.why_no_connection().await),
-            acquired => acquired,
-        }
-    }
-
     /// A pool that waits for a server says no more than that it has waited; the server itself says why.
-    async fn why_no_connection(&self) -> sqlx::Error {
+    pub(super) async fn why_no_connection(&self) -> sqlx::Error {
         if self.pool.size() >= self.connections_max {
             return sqlx::Error::PoolTimedOut;
         }

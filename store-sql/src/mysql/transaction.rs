@@ -179,11 +179,19 @@ impl Attempts {
     }
 }
 
+/// A connection. One that was not had in time has been waited for already.
+async fn acquire<V>(server: &Server) -> Result<PoolConnection<MySql>, Failed<V>> {
+    match server.pool.acquire().await {
+        Err(sqlx::Error::PoolTimedOut) => Err(Failed::Before(server.why_no_connection().await)),
+        acquired => acquired.map_err(Failed::before),
+    }
+}
+
 async fn query<V, W>(server: &Server, work: &W) -> Result<V, Failed<V>>
 where
     W: for<'c> Fn(&'c mut MySqlConnection) -> BoxFuture<'c, Result<V, sqlx::Error>>,
 {
-    let mut connection = server.acquire().await.map_err(Failed::before)?;
+    let mut connection = acquire(server).await?;
     match AssertUnwindSafe(work(&mut connection)).catch_unwind().await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {
@@ -204,7 +212,7 @@ where
     W: for<'c> Fn(&'c mut MySqlConnection, Timestamp) -> BoxFuture<'c, Result<Ended<V>, sqlx::Error>>,
 {
     let _hold = server.clock.hold();
-    let mut connection = server.acquire().await.map_err(Failed::before)?;
+    let mut connection = acquire(server).await?;
     let worked = AssertUnwindSafe(async {
         let now = server.clock.begin(&mut connection).await?;
         work(&mut connection, now).await

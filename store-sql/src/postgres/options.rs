@@ -140,7 +140,7 @@ impl PostgresOptions {
     /// # Errors
     /// As [`Postgres::connect`].
     pub async fn connect_to(self, dsn: &PostgresDsn) -> Result<Postgres, BackendError> {
-        self.pool.check().map_err(wrong)?;
+        self.pool.check().and_then(|()| dsn.tls.check_files()).map_err(wrong)?;
         let replica = self.replica.as_deref().map(parse).transpose()?;
         let replica = replica.map(|dsn| self.replica_at(dsn));
         let place = Place::new(dsn.clone(), self.pool, self.limits, Access::Write);

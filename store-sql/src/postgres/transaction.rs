@@ -10,7 +10,7 @@ use workflow_core::adapter::{BackendError, BoxFuture, Clock, ErrorKind, SystemCl
 
 use super::clock::StampClock;
 use super::connect::Place;
-use super::error::{Class, class, code};
+use super::error::{Class, class, code, no_connection};
 use super::reading::Reading;
 
 /// How often a transaction is tried. With a lock's time-out that is longer than a frozen owner may keep a lock.
@@ -137,7 +137,7 @@ impl Database {
             return sqlx::Error::PoolTimedOut;
         }
         match tokio::time::timeout(REASON_WAIT, self.place.connect()).await {
-            Ok(Err(error)) => error,
+            Ok(Err(error)) => no_connection(error),
             Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
         }
     }

@@ -68,6 +68,13 @@ impl Schema {
         self.dsn.clone()
     }
 
+    /// Its connection string, with the password.
+    pub(crate) fn url(&self) -> String {
+        let server = url();
+        let separator = if server.contains('?') { '&' } else { '?' };
+        format!("{server}{separator}options=-c%20search_path={}", self.name)
+    }
+
     /// The same, with more settings of the session.
     pub(crate) fn dsn_with(&self, settings: &[(&str, &str)]) -> PostgresDsn {
         let mut dsn = self.dsn();

@@ -15,11 +15,13 @@ pub(super) fn prepare(server: &Server) {
         server.password()
     );
     server.write("init.sql", &statements);
+    server.make("tmp");
     let arguments = [
         "--no-defaults".to_owned(),
         "--skip-test-db".to_owned(),
         "--auth-root-authentication-method=socket".to_owned(),
         "--innodb-log-file-size=16M".to_owned(),
+        temporary(server),
         format!("--datadir={}", server.folder().join("data").display()),
     ];
     server.complete("mariadb-install-db", &arguments);
@@ -31,6 +33,7 @@ pub(super) fn server(server: &Server) -> Vec<String> {
     command.push(format!("--datadir={}", server.folder().join("data").display()));
     command.push(format!("--init-file={}", server.folder().join("init.sql").display()));
     command.push(format!("--port={}", server.port()));
+    command.push(temporary(server));
     let settings = [
         "--bind-address=127.0.0.1",
         "--socket=socket",
@@ -42,4 +45,9 @@ pub(super) fn server(server: &Server) -> Vec<String> {
     command.extend(settings.map(str::to_owned));
     command.extend(server.arguments());
     command
+}
+
+/// A server that starts removes what others seem to have left in the folder for temporary files.
+fn temporary(server: &Server) -> String {
+    format!("--tmpdir={}", server.folder().join("tmp").display())
 }

@@ -4,6 +4,7 @@
 //! server when the test is gone, however that ends.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod authority;
 pub(crate) mod engine;
 mod mariadb;
 pub(crate) mod pgbouncer;
@@ -161,6 +162,13 @@ impl Server {
         let path = self.folder().join(name);
         system::write(&path, text, self.user);
         path
+    }
+
+    /// Makes a folder of the server's.
+    fn make(&self, name: &str) {
+        let folder = self.folder().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        system::own(&folder, self.user);
     }
 
     fn arguments(&self) -> impl Iterator<Item = String> + '_ {
