@@ -15,7 +15,15 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// The engine in one process: on SQLite and in memory
-    Embedded(Embedded),
+    Embedded(Choice),
+    /// The engine on PostgreSQL and MariaDB: servers are named by WORKFLOW_POSTGRES_URL and WORKFLOW_MARIADB_URL
+    Sql {
+        #[command(flatten)]
+        choice: Choice,
+        /// How many records `ten_million` fills the tables with, instead of 10,000,000 (with --quick: 1,000,000)
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(200_000..=1_000_000_000))]
+        rows: Option<u64>,
+    },
     /// One measurement, in this process; its results go to standard output as JSON
     #[command(hide = true)]
     Measure {
@@ -23,11 +31,13 @@ pub(crate) enum Command {
         name: String,
         #[arg(long)]
         quick: bool,
+        #[arg(long)]
+        rows: Option<u64>,
     },
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Embedded {
+pub(crate) struct Choice {
     /// Smaller loads and fewer repetitions: a few minutes instead of a quarter of an hour
     #[arg(long)]
     pub(crate) quick: bool,

@@ -1,4 +1,4 @@
-//! Benchmarks of the embedded engine, and the hand-written loop that it is compared with.
+//! Benchmarks of the engine, embedded and on database servers, and the hand-written loops that it is compared with.
 //!
 //! Each measurement runs in a process of its own, so that none finds the heap, the threads or the caches of another.
 
@@ -11,7 +11,9 @@ mod measure;
 mod parent;
 mod place;
 mod process;
+mod quiet;
 mod report;
+mod sql;
 
 pub use measure::allocations_per_transition;
 pub use parent::run;

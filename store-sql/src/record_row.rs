@@ -9,6 +9,16 @@ use workflow_core::{
     WorkflowName,
 };
 
+/// The columns of a record, in the order in which the dialects read them.
+macro_rules! record_columns {
+    () => {
+        "run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, \
+         last_event_id, paused_by, start_key"
+    };
+}
+
+pub(crate) use record_columns;
+
 /// The values of a row of `workflow_records`, as a driver gives them.
 pub(crate) struct RecordRow {
     pub(crate) run_id: String,
@@ -26,15 +36,57 @@ pub(crate) struct RecordRow {
     pub(crate) start_key: Option<String>,
 }
 
+/// The version of a row that the Go library may have stored last: it raises the number in `meta` and leaves the column
+/// `version` as it was, or NULL if it made the row. Ours raises both, so the higher one counts.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(crate) fn shared_version(column: Option<i64>, meta: &Meta<'_>) -> i64 {
+    let in_meta = i64::try_from(meta.version.max(1)).unwrap_or(i64::MAX);
+    column.map_or(in_meta, |column| if column < 1 { column } else { column.max(in_meta) })
+}
+
+/// The same of a row whose `meta` is not decoded; what cannot be read says nothing against the column.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(crate) fn shared_version_of(column: Option<i64>, meta: Option<&[u8]>) -> Option<Version> {
+    let version = match Meta::decode(meta) {
+        Ok(meta) => shared_version(column, &meta),
+        Err(_) => column?,
+    };
+    u64::try_from(version).ok().and_then(Version::new)
+}
+
 impl RecordRow {
-    /// The record, or what is wrong with the row and where.
-    pub(crate) fn into_record(self) -> Result<Record, BackendError> {
+    /// The record, or what is wrong with the row of this table.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn into_record(self, table: &str) -> Result<Record, BackendError> {
+        let meta = self.decoded_meta(table)?;
+        self.with(meta, table)
+    }
+
+    /// The same of a table that the Go library writes too; `column` is what the column `version` holds. What it stored
+    /// has no event of ours, and who paused it is not known.
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    pub(crate) fn into_shared_record(
+        mut self,
+        column: Option<i64>,
+        table: &str,
+    ) -> Result<Record, BackendError> {
+        let meta = self.decoded_meta(table)?;
+        self.version = shared_version(column, &meta);
+        if column != Some(self.version) {
+            self.last_event_id = None;
+            self.paused_by = None;
+        }
+        self.with(meta, table)
+    }
+
+    fn decoded_meta(&self, table: &str) -> Result<Meta<'static>, BackendError> {
+        Meta::decode(self.meta.as_deref())
+            .map_err(|error| corrupt(table, &self.run_id, "meta", &error.source))
+    }
+
+    fn with(self, meta: Meta<'_>, table: &str) -> Result<Record, BackendError> {
         let of_run = self.run_id.clone();
-        let corrupt = move |column: &str, why: &dyn std::fmt::Display| {
-            let context = format!("table workflow_records, run {of_run}, column {column}: {why}");
-            BackendError::new(ErrorKind::Corrupt, context)
-        };
-        let meta = Meta::decode(self.meta.as_deref()).map_err(|error| corrupt("meta", &error.source))?;
+        let corrupt = move |column: &str, why: &dyn std::fmt::Display| corrupt(table, &of_run, column, why);
         let run_state = i32::try_from(self.run_state).map_err(|error| corrupt("run_state", &error))?;
         let status = i32::try_from(self.status).map_err(|error| corrupt("status", &error))?;
         let version = u64::try_from(self.version).ok().and_then(Version::new);
@@ -62,4 +114,9 @@ impl RecordRow {
                 .map_err(|error| corrupt("start_key", &error))?,
         })
     }
+}
+
+fn corrupt(table: &str, run_id: &str, column: &str, why: &dyn std::fmt::Display) -> BackendError {
+    let context = format!("table {table}, run {run_id}, column {column}: {why}");
+    BackendError::new(ErrorKind::Corrupt, context)
 }

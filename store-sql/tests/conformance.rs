@@ -1,28 +1,54 @@
 //! The store over a SQLite file passes the suite of stores.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection, SqliteConnection};
-use store_sql::Sqlite;
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use store_sql::sqlite::SqliteStore;
+use store_sql::{Sqlite, TableNames};
 use tempfile::TempDir;
 use workflow_conformance::engine::Patience;
+use workflow_conformance::samples::start;
 use workflow_conformance::store::{Planted, StoreFixture};
 use workflow_core::RunId;
 
-/// A store over a file in a folder of its own.
-struct File {
-    folder: TempDir,
-    store: Arc<SqliteStore>,
+/// What the tables of a store are called.
+trait Named: Send + Sync + 'static {
+    fn names() -> TableNames;
 }
 
-impl File {
+/// As they are called if nothing else is said.
+struct Default;
+
+impl Named for Default {
+    fn names() -> TableNames {
+        TableNames::default()
+    }
+}
+
+/// Otherwise, beside the tables of another store that is used.
+struct Renamed;
+
+impl Named for Renamed {
+    fn names() -> TableNames {
+        TableNames::new("runs", "events").unwrap().with_prefix("shop_").unwrap()
+    }
+}
+
+/// A store over a file in a folder of its own.
+struct File<N> {
+    folder: TempDir,
+    store: Arc<SqliteStore>,
+    named: PhantomData<N>,
+}
+
+impl<N: Named> File<N> {
     async fn in_folder(folder: TempDir) -> Self {
-        let store = open(&folder.path().join("runs.db")).await;
-        Self { folder, store }
+        let store = open::<N>(&folder.path().join("runs.db")).await;
+        Self { folder, store, named: PhantomData }
     }
 
     /// A connection to the file that the store knows nothing of.
@@ -32,15 +58,21 @@ impl File {
     }
 }
 
-async fn open(file: &Path) -> Arc<SqliteStore> {
-    Arc::new(Sqlite::open(file).await.unwrap().store().clone())
+async fn open<N: Named>(file: &Path) -> Arc<SqliteStore> {
+    Arc::new(Sqlite::options().tables(N::names()).open(file).await.unwrap().store().clone())
 }
 
-impl StoreFixture for File {
+impl<N: Named> StoreFixture for File<N> {
     type Store = SqliteStore;
 
     async fn fresh() -> Self {
-        Self::in_folder(tempfile::tempdir().unwrap()).await
+        let folder = tempfile::tempdir().unwrap();
+        if N::names() != TableNames::default() {
+            let other = open::<Default>(&folder.path().join("runs.db")).await;
+            start(&*other, "order-1").await;
+            start(&*other, "order-2").await;
+        }
+        Self::in_folder(folder).await
     }
 
     fn store(&self) -> Arc<SqliteStore> {
@@ -48,11 +80,11 @@ impl StoreFixture for File {
     }
 
     async fn second(&self) -> Arc<SqliteStore> {
-        open(self.store.file()).await
+        open::<N>(self.store.file()).await
     }
 
     async fn reopen(self) -> Self {
-        let Self { folder, store } = self;
+        let Self { folder, store, .. } = self;
         assert_eq!(Arc::strong_count(&store), 1, "the test has kept a handle");
         drop(store);
         until_closed(folder.path()).await;
@@ -61,7 +93,11 @@ impl StoreFixture for File {
 
     async fn plant(&self, row: Planted) -> bool {
         let mut connection = self.beside().await;
-        sqlx::query("insert into workflow_outbox (id, workflow_name, data, created_at) values (?, ?, ?, 0)")
+        let text = format!(
+            "insert into {} (id, workflow_name, data, created_at) values (?, ?, ?, 0)",
+            N::names().outbox()
+        );
+        sqlx::query(AssertSqlSafe(text))
             .bind(row.id)
             .bind(row.workflow_name)
             .bind(row.data.map(|data| data.to_vec()))
@@ -74,11 +110,9 @@ impl StoreFixture for File {
 
     async fn spoil(&self, run_id: RunId) -> bool {
         let mut connection = self.beside().await;
-        let spoilt = sqlx::query("update workflow_records set status = -5 where run_id = ?")
-            .bind(run_id.to_string())
-            .execute(&mut connection)
-            .await
-            .unwrap();
+        let text = format!("update {} set status = -5 where run_id = ?", N::names().records());
+        let spoilt =
+            sqlx::query(AssertSqlSafe(text)).bind(run_id.to_string()).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
         spoilt.rows_affected() == 1
     }
@@ -102,10 +136,15 @@ async fn until_closed(folder: &Path) {
     }
 }
 
-workflow_conformance::store_suite!(File);
+workflow_conformance::store_suite!(File<Default>);
+
+mod renamed {
+    use super::*;
+    workflow_conformance::store_suite!(File<Renamed>);
+}
 
 /// A store whose process is killed instead of ending: what is opened again are the files as they stood at that moment.
-struct Killed(File);
+struct Killed(File<Default>);
 
 impl StoreFixture for Killed {
     type Store = SqliteStore;

@@ -32,9 +32,11 @@ insert into workflow_records (workflow_name, foreign_id, run_id, run_state, stat
 insert into workflow_outbox (id, workflow_name, data, created_at, run_id, record_version, bucket)
  select concat('outbox-id-', uuid()), 'other', '', now(3), uuid(), 1, 1 from seq_1_to_20000;
 insert into workflow_timeouts (run_id, entered, name, workflow_name, foreign_id, status, state, expire_at, created_at)
- select uuid(), 1, '0', 'orders', 'x', 1, if(seq mod 100 = 0, 0, 2), date_add(now(3), interval seq second), now(3) from seq_1_to_20000;
+ select uuid(), 1, '0', if(seq mod 2 = 0, 'orders', 'other'), 'x', 1, if(seq mod 3 = 0, 2, 0), date_sub(now(3), interval 50000 - seq
+ second), now(3) from seq_1_to_40000;
 insert into workflow_retries (run_id, version, process, workflow_name, attempt, due_at, last_error, event)
- select uuid(), 1, 'p', 'orders', 1, if(seq mod 100 = 0, date_add(now(3), interval seq second), null), '', '' from seq_1_to_20000;
+ select uuid(), 1, 'p', if(seq > 30000, 'orders', 'other'), 1, if(seq mod 3 = 0, null, date_sub(now(3), interval 50000 - seq second)),
+ '', '' from seq_1_to_40000;
 insert into workflow_history (run_id, version, workflow_name, to_status, run_state, reason, actor, attempt, duration_us, at)
  select uuid(), 1, 'orders', 1, 1, '', 'step', 1, 1, now(3) from seq_1_to_20000;
 insert into workflow_dead_letters (id, workflow_name, run_id, version, process, reason, data, created_at)
@@ -137,6 +139,15 @@ async fn sent(connection: &mut MySqlConnection, database: &str) -> Vec<String> {
         .collect()
 }
 
+/// Runs a statement and tells whether it read many more rows of a table than a page has.
+async fn read_too_much(connection: &mut MySqlConnection, statement: &str) -> Option<String> {
+    let analyze = AssertSqlSafe(format!("analyze {statement}"));
+    let rows = sqlx::raw_sql(analyze).fetch_all(connection).await.unwrap();
+    let read = rows.iter().filter_map(|row| row.get::<Option<String>, _>("r_rows"));
+    let most = read.map(|rows| rows.parse::<f64>().unwrap() as u64).max().unwrap_or(0);
+    (most > ROWS_MAX).then(|| format!("{most} rows were read: {statement}"))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_statement_finds_its_rows_by_an_index() {
     let database = Database::fresh().await;
@@ -154,6 +165,10 @@ async fn every_statement_finds_its_rows_by_an_index() {
     assert!(statements.len() >= 30, "{}: {statements:#?}", statements.len());
     let mut wrong = Vec::new();
     for statement in &statements {
+        // A page that is read in the order of its index ends at its limit, whatever the plan says: it is run, and counted.
+        if statement.starts_with("select") && statement.contains(" limit ") {
+            wrong.extend(read_too_much(&mut log, statement).await);
+        }
         let explain = AssertSqlSafe(format!("explain {statement}"));
         for row in sqlx::raw_sql(explain).fetch_all(&mut log).await.unwrap() {
             let access: Option<String> = row.get("type");

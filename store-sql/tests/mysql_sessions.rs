@@ -132,7 +132,8 @@ async fn attached_work_that_ends_the_transaction_is_found_out() {
 /// The session that holds the engines' lock of a database.
 async fn lock_holder(database: &Database) -> Option<u64> {
     let mut connection = database.beside().await;
-    let text = "select cast(is_used_lock(concat('wf-engine-', left(sha1(database()), 40))) as unsigned)";
+    let text = "select cast(is_used_lock(concat('wf-engine-', left(sha1(concat(database(), '.workflow_records')), 40))) as \
+                unsigned)";
     let holder = sqlx::query_scalar(text).fetch_one(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     holder

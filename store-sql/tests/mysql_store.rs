@@ -1,77 +1,40 @@
-//! The store over a MariaDB database passes the suite of stores.
+//! The store over a MariaDB database passes the suite of stores, however its tables came about.
 #![cfg(feature = "mysql")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod mysql_support;
 
-use std::sync::Arc;
-
 use mysql_support::Database;
-use sqlx::Connection;
-use store_sql::mysql::MySqlStore;
-use workflow_conformance::store::{Planted, StoreFixture};
-use workflow_core::RunId;
+use mysql_support::fixture::{OnServer, Origin};
+use store_sql::TableNames;
+use workflow_conformance::samples::start;
 
-/// A store over a database of its own.
-struct OnServer {
-    store: Arc<MySqlStore>,
-    database: Database,
-}
+/// Tables that the store makes, with the default names.
+struct Made;
 
-impl OnServer {
-    async fn on(database: Database) -> Self {
-        let store = Arc::new(database.open().await.store().clone());
-        Self { store, database }
+impl Origin for Made {}
+
+/// Tables with other names, beside those of another store that is used.
+struct Renamed;
+
+impl Origin for Renamed {
+    fn names() -> TableNames {
+        TableNames::new("runs", "events").unwrap().with_prefix("shop_").unwrap()
+    }
+
+    async fn prepare(database: &Database) {
+        let other = database.open().await;
+        start(other.store(), "order-1").await;
+        start(other.store(), "order-2").await;
     }
 }
 
-impl StoreFixture for OnServer {
-    type Store = MySqlStore;
-
-    async fn fresh() -> Self {
-        Self::on(Database::fresh().await).await
-    }
-
-    fn store(&self) -> Arc<MySqlStore> {
-        Arc::clone(&self.store)
-    }
-
-    async fn second(&self) -> Arc<MySqlStore> {
-        Arc::new(self.database.open().await.store().clone())
-    }
-
-    async fn reopen(self) -> Self {
-        let Self { store, database } = self;
-        assert_eq!(Arc::strong_count(&store), 1, "the test has kept a handle");
-        drop(store);
-        Self::on(database).await
-    }
-
-    async fn plant(&self, row: Planted) -> bool {
-        let mut connection = self.database.beside().await;
-        sqlx::query(
-            "insert into workflow_outbox (id, workflow_name, data, created_at) values (?, ?, ?, now(3))",
-        )
-        .bind(row.id)
-        .bind(row.workflow_name)
-        .bind(row.data.map(|data| data.to_vec()))
-        .execute(&mut connection)
-        .await
-        .unwrap();
-        connection.close().await.unwrap();
-        true
-    }
-
-    async fn spoil(&self, run_id: RunId) -> bool {
-        let mut connection = self.database.beside().await;
-        let spoilt = sqlx::query("update workflow_records set status = -5 where run_id = ?")
-            .bind(run_id.to_string())
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        connection.close().await.unwrap();
-        spoilt.rows_affected() == 1
-    }
+mod made {
+    use super::*;
+    workflow_conformance::store_suite!(OnServer<Made>);
 }
 
-workflow_conformance::store_suite!(OnServer);
+mod renamed {
+    use super::*;
+    workflow_conformance::store_suite!(OnServer<Renamed>);
+}

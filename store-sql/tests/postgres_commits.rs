@@ -249,3 +249,23 @@ async fn unused_connections_that_were_lost_are_replaced() {
         store_over(&store, &now, &stepped(&now, code)).await;
     }
 }
+
+/// Goal: what is inserted without looking for it first holds up nothing when it is there already.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_there_already_hold_up_no_transition() {
+    let schema = Schema::fresh().await;
+    let store = schema.store().await;
+    let (one, two) = (start(&*store, "order-1").await, start(&*store, "order-2").await);
+    let mut session = schema.session().await;
+    let early = "insert into workflow_history (run_id, version, workflow_name, to_status, run_state, reason, actor, attempt, \
+                 duration_us, at) select run_id, version + 1, workflow_name, 1, 1, 'early', 'operator', 1, 1, created_at \
+                 from workflow_records where run_id = $1";
+    sqlx::query(early).bind(one.run_id.to_string()).execute(&mut session).await.unwrap();
+    let changes = vec![update(&one, &stepped(&one, 2)), update(&two, &stepped(&two, 2))];
+    let outcomes = store.commit(changes, Vec::new()).await.unwrap();
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Stored(_))), "{outcomes:?}");
+    let query = HistoryQuery { run_id: one.run_id, after: Some(version(1)), limit: 10 };
+    let entries = store.history(&query).await.unwrap();
+    assert_eq!(entries.iter().map(|entry| &*entry.reason).collect::<Vec<_>>(), ["early"]);
+    assert_eq!(outbox_rows(&*store, 10).await.len(), 4, "each version has one event");
+}

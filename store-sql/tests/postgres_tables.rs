@@ -139,7 +139,9 @@ fn columns_on_the_page() -> BTreeSet<(String, String, String)> {
             table = name.trim_matches('`').to_owned();
         }
         match cells(line).as_deref() {
-            Some([name, _, _, declared, _, _]) if name != "column" && name != "---" => {
+            Some([name, _, _, declared, _, _])
+                if !["column", "---"].contains(&name.as_str()) && declared != "no" =>
+            {
                 columns.insert((table.clone(), name.clone(), declared.clone()));
             }
             _ => {}

@@ -89,7 +89,8 @@ async fn a_lagging_replica_of_mariadb_shows_and_does_not_decide() {
 /// One that is away, or has no tables, costs a look at the primary.
 async fn the_primary_stands_in(store: &impl Store) {
     let run = start(store, "order-1").await;
-    assert_eq!(store.list(&all()).await.unwrap().records, [run.clone()]);
+    let listed = store.list(&all()).await.unwrap().records;
+    assert!(listed.len() == 1 && listed[0] == run, "{listed:?}");
     let query = HistoryQuery { run_id: run.run_id, after: None, limit: 10 };
     assert_eq!(store.history(&query).await.unwrap()[0].version, version(1));
     assert_eq!(store.dead_letters(10).await.unwrap().len(), 0);

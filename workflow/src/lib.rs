@@ -42,17 +42,19 @@
 pub use workflow_core::*;
 pub use workflow_derive::Status;
 
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
-pub use store_sql::config;
 #[cfg(feature = "mysql")]
 pub use store_sql::mysql;
 #[cfg(feature = "postgres")]
 pub use store_sql::postgres;
 #[cfg(feature = "sqlite")]
 pub use store_sql::sqlite;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub use store_sql::{Database, DatabaseOptions, any, config};
 
 /// What most programs need, by one `use` line.
 pub mod prelude {
+    #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+    pub use store_sql::Database;
     #[cfg(feature = "mysql")]
     pub use store_sql::MySql;
     #[cfg(feature = "postgres")]

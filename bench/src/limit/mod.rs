@@ -17,8 +17,9 @@ use sqlx::{Connection, Row, SqliteConnection};
 use workflow::{EventId, Timestamp};
 
 use crate::load::IN_FLIGHT;
-use rows::{Move, Moving};
+pub(crate) use rows::{Move, Moving};
 use statements::Statements;
+pub(crate) use statements::number;
 
 /// The roles of the three steps, whose epoch each transaction looks at.
 const ROLES: [&str; 3] = ["load-1-consumer", "load-2-consumer", "load-3-consumer"];
@@ -116,7 +117,8 @@ impl Limit {
     }
 }
 
-fn now_millis() -> i64 {
+/// The present.
+pub(crate) fn now_millis() -> i64 {
     let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

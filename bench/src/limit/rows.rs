@@ -8,9 +8,9 @@ use workflow::{
 use crate::load::{self, Keys, Order, Progress};
 
 /// A run between two transitions.
-pub(super) struct Moving {
-    pub(super) run_id: RunId,
-    pub(super) foreign_id: ForeignId,
+pub(crate) struct Moving {
+    pub(crate) run_id: RunId,
+    pub(crate) foreign_id: ForeignId,
     order: Order,
     created_at: Timestamp,
     /// What was stored last; nothing of a new run.
@@ -18,25 +18,25 @@ pub(super) struct Moving {
 }
 
 /// A transition with everything that is bound into statements.
-pub(super) struct Move {
-    pub(super) run: Moving,
-    pub(super) before: Option<(Version, StatusCode)>,
-    pub(super) version: Version,
+pub(crate) struct Move {
+    pub(crate) run: Moving,
+    pub(crate) before: Option<(Version, StatusCode)>,
+    pub(crate) version: Version,
     progress: Progress,
-    pub(super) run_state: RunState,
-    pub(super) event_id: EventId,
-    pub(super) object: Vec<u8>,
-    pub(super) meta: Vec<u8>,
-    pub(super) event: Vec<u8>,
-    pub(super) now: Timestamp,
-    pub(super) created_at: Timestamp,
+    pub(crate) run_state: RunState,
+    pub(crate) event_id: EventId,
+    pub(crate) object: Vec<u8>,
+    pub(crate) meta: Vec<u8>,
+    pub(crate) event: Vec<u8>,
+    pub(crate) now: Timestamp,
+    pub(crate) created_at: Timestamp,
 }
 
 const ORIGIN: &str = "bench/src/load.rs:1:1";
 
 impl Moving {
     /// A run that is to be started.
-    pub(super) fn start(number: u64) -> Self {
+    pub(crate) fn start(number: u64) -> Self {
         Self {
             run_id: RunId::generate(),
             foreign_id: ForeignId::new(Keys::Rising.of(number)).expect("a number is a key"),
@@ -47,12 +47,12 @@ impl Moving {
     }
 
     /// The row of the event that the next transition deals with.
-    pub(super) fn event_at_hand(&self) -> Option<EventId> {
+    pub(crate) fn event_at_hand(&self) -> Option<EventId> {
         self.last.map(|(_, _, event_id)| event_id)
     }
 
     /// The next transition.
-    pub(super) fn step(mut self, now: Timestamp) -> Move {
+    pub(crate) fn step(mut self, now: Timestamp) -> Move {
         let (version, progress) = match self.last {
             None => (Version::FIRST, Progress::Placed),
             Some((version, Progress::Placed, _)) => (version.next(), Progress::Paid),
@@ -108,11 +108,11 @@ impl Moving {
 
 impl Move {
     /// Whether no event of the run follows.
-    pub(super) fn is_last(&self) -> bool {
+    pub(crate) fn is_last(&self) -> bool {
         self.run_state == RunState::Completed
     }
 
-    pub(super) fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.progress.code()
     }
 }

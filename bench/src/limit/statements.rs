@@ -115,7 +115,7 @@ impl Statements {
     }
 }
 
-fn number(version: Version) -> i64 {
+pub(crate) fn number(version: Version) -> i64 {
     i64::try_from(version.get()).unwrap_or(i64::MAX)
 }
 

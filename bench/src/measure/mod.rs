@@ -7,6 +7,7 @@ mod limit;
 mod memory;
 mod million;
 mod pair;
+mod sql;
 mod waiting;
 
 use anyhow::bail;
@@ -14,6 +15,14 @@ use anyhow::bail;
 use crate::report::Measured;
 
 pub use allocations::allocations_per_transition;
+pub(crate) use sql::CATALOGUE as SQL;
+
+/// How large a measurement is, and of how many rows if that was said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) extent: Extent,
+    pub(crate) rows: Option<u64>,
+}
 
 /// How large a measurement is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +45,8 @@ impl Extent {
     }
 }
 
-/// The results of each measurement; the first one is the measurement's name.
-pub(crate) const CATALOGUE: [&[&str]; 9] = [
+/// The results of each embedded measurement; the first one is the measurement's name.
+pub(crate) const EMBEDDED: [&[&str]; 9] = [
     &[
         "sqlite_engine_of_limit",
         "sqlite_limit_runs_per_second",
@@ -71,7 +80,11 @@ pub(crate) const CATALOGUE: [&[&str]; 9] = [
 ];
 
 /// Makes the measurement of this name.
-pub(crate) fn measure(name: &str, extent: Extent) -> anyhow::Result<Vec<Measured>> {
+pub(crate) fn measure(name: &str, size: Size) -> anyhow::Result<Vec<Measured>> {
+    if let Some(measured) = sql::measure(name, size) {
+        return measured;
+    }
+    let extent = size.extent;
     match name {
         "sqlite_engine_of_limit" => limit::measure(extent),
         "memory_engine_of_sqlite_engine" => memory::measure(extent),
@@ -124,7 +137,7 @@ mod tests {
 
     #[test]
     fn no_two_measurements_give_one_result() {
-        let mut names: Vec<&str> = CATALOGUE.concat();
+        let mut names: Vec<&str> = [EMBEDDED.concat(), SQL.concat()].concat();
         let all = names.len();
         names.sort_unstable();
         names.dedup();

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
+use crate::place::Place;
 
 /// Takes orders through validate, pay, reserve and fulfil, durably: kill it at any moment, start it again, and it goes
 /// on where it was.
@@ -13,9 +16,11 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", conflicts_with = "generate")]
     pub input: Option<PathBuf>,
 
-    /// The SQLite file that keeps the runs; it is made if it is not there
-    #[arg(short, long, value_name = "FILE", default_value = "orders.db", conflicts_with = "generate")]
-    pub database: PathBuf,
+    /// What keeps the runs: a SQLite file, which is made if it is not there, or a connection string as
+    /// `mysql://user:password@host/database`, `mariadb://..`, `postgres://..` or `sqlite:file`
+    #[arg(short, long, value_name = "DATABASE", default_value = "orders.db", conflicts_with = "generate")]
+    #[arg(value_parser = OsStringValueParser::new().map(Place::from))]
+    pub database: Place,
 
     /// Print one JSON object instead of the table
     #[arg(long, conflicts_with = "generate")]
@@ -55,6 +60,7 @@ const HELP: &str = "\
 Examples:
   order-processor                                   the sample of 1,000 orders, kept in orders.db
   order-processor --generate 50000 --seed 7 | order-processor --input - --database big.db
+  order-processor --database mysql://me:secret@localhost/shop
   order-processor --input orders.jsonl --json       for programs
 
 Exit codes:

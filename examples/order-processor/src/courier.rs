@@ -1,9 +1,10 @@
 //! The courier, played by this program: collects what is packed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
-use workflow::adapter::{ListQuery, Page};
+use workflow::adapter::{Clock, ListQuery, Page, SystemClock};
 use workflow::prelude::*;
 
 use crate::order::{Courier, Order, OrderStatus};
@@ -14,6 +15,12 @@ const VANS: usize = 512;
 
 /// How many runs one query gives.
 const PAGE: usize = 500;
+
+/// How long a call that the database did not take waits before it is made again; twice as long each time.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// The longest such wait.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 
 /// Collects what it is called for, until nobody can call it any more.
 pub async fn work(client: Client<Order, OrderStatus>, mut calls: mpsc::UnboundedReceiver<String>) {
@@ -30,9 +37,16 @@ pub async fn work(client: Client<Order, OrderStatus>, mut calls: mpsc::Unbounded
 
 async fn collect(client: &Client<Order, OrderStatus>, order: &str) {
     let driver = if order.len().is_multiple_of(2) { &br#""Mo""#[..] } else { br#""Kim""# };
-    let call = client.callback(OrderStatus::Reserved, order, driver).key("collected");
-    if let Err(error) = call.await {
-        say(&format!("the courier could not collect {order}: {error}"));
+    let clock = SystemClock::new();
+    let mut wait = RETRY_AFTER;
+    loop {
+        // However often it is called, it is noted once.
+        match client.callback(OrderStatus::Reserved, order, driver).key("collected").await {
+            Err(error) if error.is_retryable() && wait <= RETRY_AFTER_MAX => clock.sleep(wait).await,
+            Err(error) => return say(&format!("the courier could not collect {order}: {error}")),
+            Ok(_) => return,
+        }
+        wait *= 2;
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use workflow::Actor;
 use workflow::prelude::*;
+use workflow::{Actor, StepError};
 
 use crate::order::OrderStatus::{
     Collected, Declined, Fulfilled, OutOfStock, Paid, Received, Rejected, Reserved, Undelivered, Validated,
@@ -25,6 +25,12 @@ pub struct Shop {
     pub courier: mpsc::UnboundedSender<String>,
     /// How many receipts were sent.
     pub receipts: Arc<AtomicU64>,
+}
+
+impl Shop {
+    fn call_courier(&self, order: &Order) -> Result<(), StepError> {
+        self.courier.send(order.id.clone()).map_err(|_| retryable("the courier's office is closed"))
+    }
 }
 
 /// The workflow of an order.
@@ -114,7 +120,7 @@ async fn reserve(run: &mut Run<Order, OrderStatus>, shop: &Shop) -> Step<OrderSt
     if order.courier == Courier::Prompt {
         // The call may come before this step is stored: then it is kept until the order is reserved. If this process
         // ends before, the courier is called again at the next start.
-        shop.courier.send(order.id.clone()).map_err(|_| retryable("the courier's office is closed"))?;
+        shop.call_courier(order)?;
     }
     Ok(Reserved)
 }
@@ -125,9 +131,15 @@ async fn courier_called(run: &mut Run<Order, OrderStatus>, payload: Payload) -> 
     Ok(Collected)
 }
 
-async fn no_courier(run: &mut Run<Order, OrderStatus>) -> Step<OrderStatus> {
+/// Gives an order up for which nobody came. A courier who will come is only late, as after a crash of this program: he is
+/// called once more and waited for, so that what becomes of an order does not hang on how fast the machine is.
+async fn no_courier(run: &mut Run<Order, OrderStatus>, shop: &Shop) -> Step<Next<OrderStatus>> {
+    if run.object.courier == Courier::Prompt {
+        shop.call_courier(&run.object)?;
+        return Ok(Next::skip());
+    }
     run.object.log.push("no courier came, money returned".to_owned());
-    Ok(Undelivered)
+    Ok(Next::go_to(Undelivered))
 }
 
 async fn fulfil(run: &mut Run<Order, OrderStatus>) -> Step<OrderStatus> {

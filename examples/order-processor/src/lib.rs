@@ -9,6 +9,7 @@ pub mod generate;
 pub mod input;
 pub mod object;
 pub mod order;
+pub mod place;
 pub mod process;
 pub mod progress;
 pub mod report;

@@ -3,7 +3,8 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use order_processor::args::Args;
 use order_processor::{failure, generate, process, progress};
 use tracing_subscriber::EnvFilter;
@@ -14,6 +15,11 @@ const FAILED: u8 = 1;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
+    if let Err(error) = args.database.dsn() {
+        // What was said is not repeated: it may hold a password.
+        let said = format!("--database is no connection string that can be used: {error}");
+        Args::command().error(ErrorKind::ValueValidation, said).exit();
+    }
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(args.log_filter()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -34,11 +34,12 @@ const START_MAX: usize = 500;
 /// If the database or the input cannot be used.
 pub async fn main(args: &Args) -> anyhow::Result<ExitCode> {
     let input = Input::open(args.input.as_deref())?;
-    let file = args.database.display();
-    let database = Sqlite::open(&args.database).await.with_context(|| format!("cannot use {file}"))?;
-    let path = database.file().to_owned();
+    let place = &args.database;
+    let database = Database::options().connect_to(place.dsn()?).await;
+    let database = database.with_context(|| format!("cannot use {place}"))?;
+    let place = database.place();
     let report = run(args, database, input).await?;
-    let text = if args.json { report.json(&path)? + "\n" } else { report.table(&path)? };
+    let text = if args.json { report.json(&place)? + "\n" } else { report.table(&place)? };
     match std::io::stdout().write_all(text.as_bytes()) {
         // Who closed the pipe has seen enough.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot print the report"),

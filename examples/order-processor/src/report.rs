@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -50,7 +49,7 @@ struct Json<'a> {
     by_status: &'a BTreeMap<&'static str, u64>,
     unfinished: u64,
     runs_per_second: f64,
-    database: String,
+    database: &'a str,
 }
 
 impl Report {
@@ -122,14 +121,14 @@ impl Report {
     ///
     /// # Errors
     /// None: a report can be written as JSON.
-    pub fn json(&self, database: &Path) -> serde_json::Result<String> {
+    pub fn json(&self, database: &str) -> serde_json::Result<String> {
         serde_json::to_string(&Json {
             orders: self.orders,
             rejected_lines: self.rejected_lines,
             by_status: &self.by_status,
             unfinished: self.unfinished(),
             runs_per_second: (self.runs_per_second() * 10.0).round() / 10.0,
-            database: database.display().to_string(),
+            database,
         })
     }
 
@@ -137,13 +136,13 @@ impl Report {
     ///
     /// # Errors
     /// None: a String takes everything.
-    pub fn table(&self, database: &Path) -> Result<String, std::fmt::Error> {
+    pub fn table(&self, database: &str) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         self.outcomes(&mut text)?;
         self.paused_orders(&mut text)?;
         self.step_times(&mut text)?;
         writeln!(text, "\n{}", self.summary())?;
-        writeln!(text, "database: {}", database.display())?;
+        writeln!(text, "database: {database}")?;
         Ok(text)
     }
 

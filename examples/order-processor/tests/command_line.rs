@@ -137,6 +137,21 @@ fn a_database_that_cannot_be_used_is_named_with_what_to_do() {
 }
 
 #[test]
+fn a_connection_string_is_taken_as_one_and_a_wrong_one_is_no_file() {
+    let program = Program::new();
+    let ran = program.run_with(&["-i", "-", "-d", "sqlite:orders.db", "--json"], ORDER);
+    assert_eq!(ran.json()["database"], program.path("orders.db").display().to_string(), "{}", ran.err);
+    for database in ["mysq://me:secret@localhost/shop", "postgres://me:secret@localhost:port/shop"] {
+        let refused = program.run(&["--database", database]);
+        assert_eq!(refused.code, 2, "{}", refused.err);
+        assert!(refused.err.contains("--database") && !refused.err.contains("secret"), "{}", refused.err);
+    }
+    let refused = program.run(&["--database", "mysql://me:secret@127.0.0.1:1/shop?timeout=2s"]);
+    assert_eq!(refused.code, 1, "{}", refused.err);
+    assert!(refused.err.contains("cannot use mysql://me:***@127.0.0.1:1/shop"), "{}", refused.err);
+}
+
+#[test]
 fn a_refused_database_is_told_without_saying_anything_twice() {
     let program = Program::new();
     std::fs::write(program.path("text.db"), "this is no database, it is a letter to a friend").unwrap();

@@ -50,7 +50,7 @@ create table if not exists workflow_timeouts (
     expire_at datetime(3) not null,
     created_at datetime(3) not null,
     primary key (run_id, entered, name),
-    key workflow_timeouts_due (state, expire_at)
+    key workflow_timeouts_due (workflow_name, state, expire_at)
 ) engine=InnoDB default character set utf8mb4 collate utf8mb4_nopad_bin row_format=dynamic;
 
 create table if not exists workflow_retries (
@@ -63,7 +63,7 @@ create table if not exists workflow_retries (
     last_error mediumtext not null,
     event mediumblob not null,
     primary key (run_id, version, process),
-    key workflow_retries_due (due_at)
+    key workflow_retries_due (workflow_name, due_at)
 ) engine=InnoDB default character set utf8mb4 collate utf8mb4_nopad_bin row_format=dynamic;
 
 create table if not exists workflow_history (

@@ -1,38 +1,44 @@
 //! A user's own SQL in the transaction of a transition.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use sqlx::MySqlConnection;
 use workflow_core::adapter::{Attached, BoxFuture};
 
 use super::error::{is_contention, is_lost};
+use crate::any::AnyWork;
+use crate::work_error::WorkError;
 
 /// What the store makes of attached work.
-pub(super) struct MySqlWork(Box<WorkFn>);
+pub(crate) struct MySqlWork(Box<WorkFn>);
 
 type WorkFn = dyn for<'c> Fn(&'c mut MySqlConnection) -> BoxFuture<'c, Result<(), WorkError>> + Send + Sync;
 
-/// Why attached work failed.
-pub(super) enum WorkError {
-    /// Others were in its way, or the connection was lost: the transaction is to be begun again.
-    Again(sqlx::Error),
-    /// It says so.
-    Failed(String),
-}
-
-impl WorkError {
-    fn new<E: std::fmt::Display + Send + 'static>(error: E) -> Self {
-        let text = error.to_string();
-        let error: Box<dyn Any + Send> = Box::new(error);
-        match error.downcast::<sqlx::Error>() {
-            Ok(error) if is_contention(&error) || is_lost(&error) => WorkError::Again(*error),
-            _ => WorkError::Failed(text),
-        }
-    }
+fn is_in_the_way(error: &sqlx::Error) -> bool {
+    is_contention(error) || is_lost(error)
 }
 
 impl MySqlWork {
+    pub(crate) fn new<W, E>(work: W) -> Self
+    where
+        W: for<'c> Fn(&'c mut MySqlConnection) -> BoxFuture<'c, Result<(), E>> + Send + Sync + 'static,
+        E: std::fmt::Display + Send + 'static,
+    {
+        let work = Arc::new(work);
+        Self(Box::new(move |connection| {
+            let work = Arc::clone(&work);
+            Box::pin(
+                async move { work(connection).await.map_err(|error| WorkError::new(error, is_in_the_way)) },
+            )
+        }))
+    }
+
+    /// The work of a change, if it is for this store.
+    pub(super) fn of(attached: &Attached) -> Option<&Self> {
+        let any = || attached.downcast_ref::<AnyWork>().map(|work| &work.mysql);
+        attached.downcast_ref().or_else(any)
+    }
+
     pub(super) fn call<'c>(
         &self,
         connection: &'c mut MySqlConnection,
@@ -63,9 +69,5 @@ where
     W: for<'c> Fn(&'c mut MySqlConnection) -> BoxFuture<'c, Result<(), E>> + Send + Sync + 'static,
     E: std::fmt::Display + Send + 'static,
 {
-    let work = Arc::new(work);
-    Attached::new(MySqlWork(Box::new(move |connection| {
-        let work = Arc::clone(&work);
-        Box::pin(async move { work(connection).await.map_err(WorkError::new) })
-    })))
+    Attached::new(MySqlWork::new(work))
 }

@@ -7,9 +7,11 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use sqlx::MySql;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, MySql, MySqlConnection};
+
+use super::server::Conn;
 
 /// How many rows a statement takes at most.
 const ROWS_MAX: usize = 256;
@@ -57,13 +59,13 @@ impl Bulk {
     /// Runs the statement for all rows and gives what it returns.
     pub(super) async fn fetch<R>(
         &self,
-        connection: &mut MySqlConnection,
+        connection: &mut Conn<'_>,
         rows: &[R],
         bind: impl for<'q> Fn(Bound<'q>, &'q R) -> Bound<'q>,
     ) -> Result<Vec<MySqlRow>, sqlx::Error> {
         let mut returned = Vec::new();
         for part in self.parts(rows, |_| 0) {
-            returned.extend(self.query(part, &bind).fetch_all(&mut *connection).await?);
+            returned.extend(self.query(connection, part, &bind).fetch_all(connection.raw()).await?);
         }
         Ok(returned)
     }
@@ -71,7 +73,7 @@ impl Bulk {
     /// Runs the statement for all rows and gives how many it affected.
     pub(super) async fn run<R>(
         &self,
-        connection: &mut MySqlConnection,
+        connection: &mut Conn<'_>,
         rows: &[R],
         bind: impl for<'q> Fn(Bound<'q>, &'q R) -> Bound<'q>,
     ) -> Result<u64, sqlx::Error> {
@@ -81,22 +83,27 @@ impl Bulk {
     /// The same for rows with large values; `bytes` says how large.
     pub(super) async fn run_weighed<R>(
         &self,
-        connection: &mut MySqlConnection,
+        connection: &mut Conn<'_>,
         rows: &[R],
         bytes: impl Fn(&R) -> usize,
         bind: impl for<'q> Fn(Bound<'q>, &'q R) -> Bound<'q>,
     ) -> Result<u64, sqlx::Error> {
         let mut affected = 0;
         for part in self.parts(rows, bytes) {
-            affected += self.query(part, &bind).execute(&mut *connection).await?.rows_affected();
+            affected += self.query(connection, part, &bind).execute(connection.raw()).await?.rows_affected();
         }
         Ok(affected)
     }
 
-    fn query<'q, R>(&self, part: &'q [R], bind: impl Fn(Bound<'q>, &'q R) -> Bound<'q>) -> Bound<'q> {
+    fn query<'q, R>(
+        &self,
+        connection: &Conn<'_>,
+        part: &'q [R],
+        bind: impl Fn(Bound<'q>, &'q R) -> Bound<'q>,
+    ) -> Bound<'q> {
         let size = self.size_of(part.len());
         let last = part.last().into_iter().cycle().take(size - part.len());
-        let query = sqlx::query(AssertSqlSafe(self.text(size)));
+        let query = sqlx::query(connection.sql(self.text(size)));
         part.iter().chain(last).fold(query, bind)
     }
 
@@ -131,7 +138,7 @@ impl Bulk {
         parts
     }
 
-    /// The statement's text in a size; made once.
+    /// The statement's text in a size, with the default names; made once.
     fn text(&self, size: usize) -> &'static str {
         type Key = (&'static str, &'static str, &'static str, usize);
         static TEXTS: OnceLock<Mutex<HashMap<Key, &'static str>>> = OnceLock::new();

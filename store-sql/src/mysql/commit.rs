@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use sqlx::MySqlConnection;
 use workflow_core::adapter::{Change, Effect, Expect, OutboxRow, Outcome};
 use workflow_core::{EventId, HistoryEntry, Record, Timestamp, encode_outbox};
 
-use super::attach::{MySqlWork, WorkError};
+use super::attach::MySqlWork;
 use super::bulk::{Bound, Bulk};
 use super::create::create;
 use super::decide::{Decided, decide};
@@ -14,8 +13,10 @@ use super::effects::Effects;
 use super::error::is_no_savepoint;
 use super::keys;
 use super::rows::{as_i64, datetime};
+use super::server::Conn;
 use super::transaction::Ended;
 use crate::rounds::next_round;
+use crate::work_error::WorkError;
 
 /// The rows are there and locked, so each new one meets its own primary key first and becomes an update of that row.
 /// Whether all did is seen by the count: two for a row that was updated, one for one that was inserted.
@@ -52,7 +53,7 @@ const META_CHARS_MAX: usize = 3000;
 
 /// Makes changes in the present transaction; `acked` outbox rows are deleted with them.
 pub(super) async fn commit(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     changes: Vec<&Change>,
     acked: &[EventId],
     now: Timestamp,
@@ -76,7 +77,7 @@ pub(super) async fn commit(
 }
 
 async fn commit_round(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     changes: Vec<&Change>,
     now: Timestamp,
 ) -> Result<Vec<Outcome>, sqlx::Error> {
@@ -121,7 +122,7 @@ fn outcome(each: Decided<'_>) -> Outcome {
     each.refused.unwrap_or_else(|| Outcome::Stored(each.record.map(Arc::new)))
 }
 
-async fn update(connection: &mut MySqlConnection, changes: &[Decided<'_>]) -> Result<(), sqlx::Error> {
+async fn update(connection: &mut Conn<'_>, changes: &[Decided<'_>]) -> Result<(), sqlx::Error> {
     let updates = |each: &&Decided<'_>| each.stands() && matches!(each.change.expect, Expect::Version(_));
     let mut records: Vec<&Record> =
         changes.iter().filter(updates).filter_map(|each| each.record.as_ref()).collect();
@@ -140,7 +141,7 @@ async fn update(connection: &mut MySqlConnection, changes: &[Decided<'_>]) -> Re
 
 /// Makes one change, with the user's work if some is attached to it, in the present transaction.
 pub(super) async fn commit_alone(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     change: &Change,
     now: Timestamp,
 ) -> Result<Ended<Outcome>, sqlx::Error> {
@@ -150,11 +151,11 @@ pub(super) async fn commit_alone(
         return Ok(Ended::Commit(outcome));
     }
     // It goes with the transaction, should the work end that.
-    sqlx::raw_sql("savepoint workflow_attached").execute(&mut *connection).await?;
+    sqlx::raw_sql("savepoint workflow_attached").execute(connection.raw()).await?;
     for effect in &change.effects {
         let Effect::Attached(work) = effect else { continue };
-        let failed = match work.downcast_ref::<MySqlWork>() {
-            Some(work) => match work.call(connection).await {
+        let failed = match MySqlWork::of(work) {
+            Some(work) => match work.call(connection.raw()).await {
                 Ok(()) => continue,
                 Err(WorkError::Again(error)) => return Err(error),
                 Err(WorkError::Failed(reason)) => reason,
@@ -163,7 +164,7 @@ pub(super) async fn commit_alone(
         };
         return Ok(Ended::Rollback(Outcome::AttachedFailed(failed.into())));
     }
-    match sqlx::raw_sql("release savepoint workflow_attached").execute(connection).await {
+    match sqlx::raw_sql("release savepoint workflow_attached").execute(connection.raw()).await {
         Ok(_) => Ok(Ended::Commit(outcome)),
         Err(error) if is_no_savepoint(&error) => {
             let why = "the attached work ended the transaction, so that it may be stored or not: it must neither begin \

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use sqlx::MySqlConnection;
 use workflow_core::adapter::{Expect, Outcome};
 use workflow_core::{Record, RunId, Version};
 
@@ -11,6 +10,7 @@ use super::commit::bind_record;
 use super::decide::{Decided, committed};
 use super::error::is_duplicate;
 use super::rows::{run_id, value};
+use super::server::Conn;
 
 const INSERT: Bulk = Bulk::insert(
     "insert into workflow_records (run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, \
@@ -21,19 +21,19 @@ const INSERT: Bulk = Bulk::insert(
 
 const BY_START_KEY: Bulk = Bulk::any_where(
     "select workflow_name, start_key, run_id from workflow_records force index (workflow_records_start_key) where ",
-    "(workflow_name = ? and start_key = ?)",
+    "(workflow_records.workflow_name = ? and start_key = ?)",
     "",
 );
 
 const BY_LIVE_KEY: Bulk = Bulk::any_where(
     "select workflow_name, foreign_id, run_id from workflow_records force index (workflow_records_live) where ",
-    "(workflow_name = ? and live = 1 and foreign_id = ?)",
+    "(workflow_records.workflow_name = ? and live = 1 and workflow_records.foreign_id = ?)",
     "",
 );
 
 /// Creates runs; refuses those whose keys are taken, with the run that has them.
 pub(super) async fn create(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     changes: &mut [Decided<'_>],
 ) -> Result<(), sqlx::Error> {
     refuse_ended(connection, changes).await?;
@@ -61,19 +61,19 @@ fn creates(each: &Decided<'_>) -> bool {
 }
 
 /// Inserts all that are to be created; `false` if one of them could not be, and then none is there.
-async fn insert(connection: &mut MySqlConnection, changes: &[Decided<'_>]) -> Result<bool, sqlx::Error> {
+async fn insert(connection: &mut Conn<'_>, changes: &[Decided<'_>]) -> Result<bool, sqlx::Error> {
     let records: Vec<&Record> =
         changes.iter().filter(|each| creates(each)).filter_map(|each| each.record.as_ref()).collect();
     if records.is_empty() {
         return Ok(true);
     }
     // Several statements insert many: all or nothing is for the savepoint to see to.
-    sqlx::raw_sql("savepoint workflow_created").execute(&mut *connection).await?;
+    sqlx::raw_sql("savepoint workflow_created").execute(connection.raw()).await?;
     let bytes = |record: &&Record| record.object.len();
     match INSERT.run_weighed(connection, &records, bytes, bind_new).await {
         Ok(_) => Ok(true),
         Err(error) if is_duplicate(&error) => {
-            sqlx::raw_sql("rollback to savepoint workflow_created").execute(connection).await?;
+            sqlx::raw_sql("rollback to savepoint workflow_created").execute(connection.raw()).await?;
             Ok(false)
         }
         Err(error) => Err(error),
@@ -86,10 +86,7 @@ fn bind_new<'q>(query: Bound<'q>, record: &'q &Record) -> Bound<'q> {
 
 type Key = (String, String);
 
-async fn refuse_taken(
-    connection: &mut MySqlConnection,
-    changes: &mut [Decided<'_>],
-) -> Result<(), sqlx::Error> {
+async fn refuse_taken(connection: &mut Conn<'_>, changes: &mut [Decided<'_>]) -> Result<(), sqlx::Error> {
     let records = || changes.iter().filter(|each| creates(each)).filter_map(|each| each.record.as_ref());
     let started: Vec<Key> = records().filter_map(start_key).collect();
     let started = owners(connection, &BY_START_KEY, &started).await?;
@@ -117,7 +114,7 @@ fn live_key(record: &Record) -> Key {
 }
 
 async fn owners(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     statement: &Bulk,
     keys: &[Key],
 ) -> Result<HashMap<Key, RunId>, sqlx::Error> {
@@ -130,10 +127,7 @@ async fn owners(
 }
 
 /// Refuses runs that have ended already when they are created, while another is live: the key cannot see those.
-async fn refuse_ended(
-    connection: &mut MySqlConnection,
-    changes: &mut [Decided<'_>],
-) -> Result<(), sqlx::Error> {
+async fn refuse_ended(connection: &mut Conn<'_>, changes: &mut [Decided<'_>]) -> Result<(), sqlx::Error> {
     let ended = |record: &&Record| !record.run_state.is_live();
     let records = changes.iter().filter(|each| creates(each)).filter_map(|each| each.record.as_ref());
     let keys: Vec<Key> = records.filter(ended).map(live_key).collect();
@@ -148,13 +142,13 @@ async fn refuse_ended(
 }
 
 /// At which version a run is stored that was to be created.
-async fn stored_version(connection: &mut MySqlConnection, record: &Record) -> Result<Version, sqlx::Error> {
+async fn stored_version(connection: &mut Conn<'_>, record: &Record) -> Result<Version, sqlx::Error> {
     let stored = committed(connection, &[record.run_id]).await?;
     Ok(stored.get(&record.run_id).copied().unwrap_or(record.version))
 }
 
 /// By what a run that could not be inserted was refused.
-async fn taken(connection: &mut MySqlConnection, record: &Record) -> Result<Outcome, sqlx::Error> {
+async fn taken(connection: &mut Conn<'_>, record: &Record) -> Result<Outcome, sqlx::Error> {
     if let Some(key) = start_key(record)
         && let Some(run_id) = owners(connection, &BY_START_KEY, std::slice::from_ref(&key)).await?.get(&key)
     {

@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::MySqlConnection;
 use workflow_core::adapter::{Change, Expect, Outcome};
-use workflow_core::{Epoch, Meta, Record, RunId, Version};
+use workflow_core::{Epoch, Record, RunId, Version};
 
 use super::bulk::Bulk;
-use super::rows::{run_id, value, version};
+use super::rows::{run_id, value};
+use super::server::Conn;
+use crate::record_row::shared_version_of;
 
 /// Locked against later owners until the transaction ends.
 const EPOCHS: Bulk = Bulk::any_of(
@@ -18,14 +19,12 @@ const EPOCHS: Bulk = Bulk::any_of(
 /// Locked in the order of their ids, so that two commits never wait for each other; what somebody else holds is passed
 /// over.
 const LOCKED: Bulk = Bulk::any_of(
-    "select run_id, version, if(version is null, meta, null) from workflow_records force index (primary) where run_id \
-     in (",
+    "select run_id, version, meta from workflow_records force index (primary) where run_id in (",
     ") order by run_id for update skip locked",
 );
 
 const COMMITTED: Bulk = Bulk::any_of(
-    "select run_id, version, if(version is null, meta, null) from workflow_records force index (primary) where run_id \
-     in (",
+    "select run_id, version, meta from workflow_records force index (primary) where run_id in (",
     ")",
 );
 
@@ -46,14 +45,14 @@ impl Decided<'_> {
 
 /// Refuses what is not to be made, and locks what it rests on.
 pub(super) async fn decide(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     changes: &mut [Decided<'_>],
 ) -> Result<(), sqlx::Error> {
     fences(connection, changes).await?;
     runs(connection, changes).await
 }
 
-async fn fences(connection: &mut MySqlConnection, changes: &mut [Decided<'_>]) -> Result<(), sqlx::Error> {
+async fn fences(connection: &mut Conn<'_>, changes: &mut [Decided<'_>]) -> Result<(), sqlx::Error> {
     let roles: HashSet<&str> = changes
         .iter()
         .filter_map(|each| each.change.fence.as_ref())
@@ -79,7 +78,7 @@ async fn fences(connection: &mut MySqlConnection, changes: &mut [Decided<'_>]) -
 }
 
 /// Changes of a run stand if it is locked and at their version.
-async fn runs(connection: &mut MySqlConnection, changes: &mut [Decided<'_>]) -> Result<(), sqlx::Error> {
+async fn runs(connection: &mut Conn<'_>, changes: &mut [Decided<'_>]) -> Result<(), sqlx::Error> {
     let expects = |each: &Decided<'_>| each.stands() && matches!(each.change.expect, Expect::Version(_));
     let mut runs: Vec<RunId> =
         changes.iter().filter(|each| expects(each)).map(|each| each.change.run_id).collect();
@@ -120,33 +119,24 @@ fn against(change: &Change, actual: Version) -> Option<Outcome> {
 
 /// The versions of runs as they are committed now, whoever holds them.
 pub(super) async fn committed(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     runs: &[RunId],
 ) -> Result<HashMap<RunId, Version>, sqlx::Error> {
     versions(connection, &COMMITTED, runs).await
 }
 
 async fn versions(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     statement: &Bulk,
     runs: &[RunId],
 ) -> Result<HashMap<RunId, Version>, sqlx::Error> {
     let rows = statement.fetch(connection, runs, |query, run_id| query.bind(run_id.to_string())).await?;
     let mut versions = HashMap::with_capacity(rows.len());
     for row in rows {
-        let stored = match value::<Option<i64>>(&row, 1)? {
-            Some(number) => version(number),
-            None => version_in_meta(value::<Option<Vec<u8>>>(&row, 2)?.as_deref()),
-        };
-        if let Some(stored) = stored {
+        let meta: Option<Vec<u8>> = value(&row, 2)?;
+        if let Some(stored) = shared_version_of(value(&row, 1)?, meta.as_deref()) {
             versions.insert(run_id(value(&row, 0)?)?, stored);
         }
     }
     Ok(versions)
-}
-
-/// The version of a row that another program stored, which knows only of the number inside `meta`.
-pub(super) fn version_in_meta(meta: Option<&[u8]>) -> Option<Version> {
-    let meta = Meta::decode(meta).ok()?;
-    Version::new(meta.version.max(1))
 }

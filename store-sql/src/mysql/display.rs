@@ -5,11 +5,10 @@
 
 use std::sync::Arc;
 
-use sqlx::MySqlConnection;
 use workflow_core::HistoryEntry;
 use workflow_core::adapter::{BackendError, BoxFuture, DeadLetter, HistoryQuery, ListPage, ListQuery};
 
-use super::server::Server;
+use super::server::{Conn, Server};
 use super::{list, read};
 
 /// Where lists, histories and dead letters are read.
@@ -28,24 +27,24 @@ impl Display {
 
     pub(super) async fn list(&self, query: &ListQuery) -> Result<ListPage, BackendError> {
         let query = Arc::new(query.clone());
-        self.read("list runs", move |connection| {
+        self.read("list runs", move |mut connection| {
             let query = Arc::clone(&query);
-            Box::pin(async move { list::list(connection, &query).await })
+            Box::pin(async move { list::list(&mut connection, &query).await })
         })
         .await
     }
 
     pub(super) async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, BackendError> {
         let query = *query;
-        self.read("read a history", move |connection| {
-            Box::pin(async move { read::history(connection, &query).await })
+        self.read("read a history", move |mut connection| {
+            Box::pin(async move { read::history(&mut connection, &query).await })
         })
         .await?
     }
 
     pub(super) async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BackendError> {
-        self.read("read dead letters", move |connection| {
-            Box::pin(async move { read::dead_letters(connection, limit).await })
+        self.read("read dead letters", move |mut connection| {
+            Box::pin(async move { read::dead_letters(&mut connection, limit).await })
         })
         .await
     }
@@ -54,11 +53,7 @@ impl Display {
     async fn read<V, W>(&self, what: &'static str, work: W) -> Result<V, BackendError>
     where
         V: Send + 'static,
-        W: for<'c> Fn(&'c mut MySqlConnection) -> BoxFuture<'c, Result<V, sqlx::Error>>
-            + Clone
-            + Send
-            + Sync
-            + 'static,
+        W: for<'c> Fn(Conn<'c>) -> BoxFuture<'c, Result<V, sqlx::Error>> + Clone + Send + Sync + 'static,
     {
         if let Some(Replica(replica)) = &self.replica {
             match replica.read(what, work.clone()).await {

@@ -65,8 +65,8 @@ fn judge(wanted: &Record, found: Option<&Record>) -> Fate {
 }
 
 async fn settled(server: &Arc<Server>, run_id: RunId) -> Result<Option<Arc<Record>>, BackendError> {
-    let settled = server.read("find out what was stored", move |connection| {
-        Box::pin(async move { read::settled(connection, run_id).await })
+    let settled = server.read("find out what was stored", move |mut connection| {
+        Box::pin(async move { read::settled(&mut connection, run_id).await })
     });
     settled.await?
 }
@@ -75,11 +75,11 @@ async fn settled(server: &Arc<Server>, run_id: RunId) -> Result<Option<Arc<Recor
 async fn acknowledged(server: &Arc<Server>, acked: &[EventId]) -> Result<Fate, BackendError> {
     let Some(first) = acked.first().map(EventId::to_string) else { return Ok(Fate::Stored) };
     let there = server
-        .read("find out what was deleted", move |connection| {
+        .read("find out what was deleted", move |mut connection| {
             let first = first.clone();
             Box::pin(async move {
-                let text = "select 1 from workflow_outbox where id = ? lock in share mode";
-                sqlx::query(text).bind(first).fetch_optional(connection).await
+                let text = connection.sql("select 1 from workflow_outbox where id = ? lock in share mode");
+                sqlx::query(text).bind(first).fetch_optional(connection.raw()).await
             })
         })
         .await?;

@@ -1,29 +1,30 @@
-//! What is due, by index.
+//! What is due, by index: the first rows of each workflow, and of these the first of all.
 
 use std::time::Duration;
 
 use sqlx::mysql::MySqlRow;
-use sqlx::{MySql, MySqlConnection, QueryBuilder};
+use sqlx::{MySql, QueryBuilder};
 use workflow_core::adapter::{DueTimer, DueWork, TimerKey, TimerRow};
 use workflow_core::{ForeignId, RunId, StatusCode, TimerName, Timestamp, WorkflowName};
 
 use super::read::{lookup, retry_row};
 use super::rows::{instant, limit, value, version};
+use super::server::Conn;
 
 const TIMERS: &str = "select run_id, entered, name, workflow_name, foreign_id, status, expire_at, created_at from \
-                      workflow_timeouts force index (workflow_timeouts_due) where state = 0 and workflow_name in (";
+                      workflow_timeouts force index (workflow_timeouts_due) where state = 0 and workflow_name = ";
 
 /// The place of the due time among the columns of [`TIMERS`].
 const TIMER_DUE: usize = 6;
 
 const RETRIES: &str = "select run_id, version, process, attempt, due_at, last_error, event from workflow_retries force \
-                       index (workflow_retries_due) where due_at is not null and workflow_name in (";
+                       index (workflow_retries_due) where due_at is not null and workflow_name = ";
 
 /// The place of the due time among the columns of [`RETRIES`].
 const RETRY_DUE: usize = 4;
 
 pub(super) async fn due(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     workflows: &[WorkflowName],
     count: usize,
     now: Timestamp,
@@ -47,22 +48,27 @@ pub(super) async fn due(
     Ok(work)
 }
 
-/// The first rows by their due time, and one more.
+/// The first rows by their due time, and one more. Each workflow is looked for by itself, so that the rows of one whose
+/// process is away do not stand before the others.
 async fn page(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     select: &'static str,
     due: &'static str,
     workflows: &[WorkflowName],
     count: usize,
 ) -> Result<Vec<MySqlRow>, sqlx::Error> {
-    let mut text = QueryBuilder::<MySql>::new(select);
-    let mut names = text.separated(", ");
-    for name in workflows {
-        names.push_bind(name.as_str().to_owned());
+    let (select, most) = (connection.sql(select), limit(count).saturating_add(1));
+    let several = workflows.len() > 1;
+    let mut text = QueryBuilder::<MySql>::new(if several { "select * from ((" } else { "" });
+    for (at, name) in workflows.iter().enumerate() {
+        text.push(if at > 0 { ") union all (" } else { "" });
+        text.push(select.as_str()).push_bind(name.as_str().to_owned());
+        text.push(format!(" order by {due} limit ")).push_bind(most);
     }
-    text.push(format!(") order by {due} limit "));
-    text.push_bind(limit(count).saturating_add(1));
-    text.build().fetch_all(connection).await
+    if several {
+        text.push(format!(")) due order by {due} limit ")).push_bind(most);
+    }
+    text.build().fetch_all(connection.raw()).await
 }
 
 /// Those that are due, and how long until the next one.
@@ -100,5 +106,5 @@ fn timer(row: &MySqlRow) -> Option<TimerRow> {
             created_at: instant(row, 7)?,
         })
     };
-    read().map_err(|error| tracing::error!(error = %error, "a row of workflow_timeouts cannot be read")).ok()
+    read().map_err(|error| tracing::error!(error = %error, "a timer's row cannot be read")).ok()
 }

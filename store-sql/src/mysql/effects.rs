@@ -1,8 +1,7 @@
 //! What is stored beside records: timers, retries, dead letters, slots, callbacks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use sqlx::MySqlConnection;
 use workflow_core::adapter::{DeadLetter, Effect, NewTimer, RetryKey, RetryUpdate, SlotKey, TimerKey};
 use workflow_core::{RunId, StatusCode, Timestamp, Version, encode_outbox};
 
@@ -10,6 +9,7 @@ use super::bulk::{Bound, Bulk};
 use super::decide::Decided;
 use super::keys::bind_slot;
 use super::rows::{as_i64, datetime, run_id, value};
+use super::server::Conn;
 
 const DELETE_RETRIES: Bulk =
     Bulk::any_of("delete r from workflow_retries r force index (primary) where r.run_id in (", ")");
@@ -25,6 +25,13 @@ const PUT_RETRY: Bulk = Bulk::insert(
     "(?,?,?,?,?,?,?,?)",
     " on duplicate key update attempt = values(attempt), due_at = values(due_at), last_error = values(last_error), event \
      = values(event)",
+);
+
+/// Those of some retry rows that are there. They stay locked, so that they are there when they are replaced.
+const RETRIES_THERE: Bulk = Bulk::any_where(
+    "select run_id, version, process from workflow_retries force index (primary) where ",
+    "(run_id = ? and version = ? and process = ?)",
+    " for update",
 );
 
 const COMPLETE_TIMERS: Bulk = Bulk::any_where(
@@ -86,12 +93,19 @@ const APPLY_CALLBACK: Bulk = Bulk::any_where(
     "",
 );
 
-const SCRUB: [Bulk; 3] = [
+/// Reasons and errors may name what the object did; why it was deleted stays.
+const SCRUB: [Bulk; 5] = [
     Bulk::any_of(
         "update workflow_history h force index (primary) join workflow_records r on r.run_id = h.run_id set h.object = \
          r.object where h.object is not null and h.run_id in (",
         ")",
     ),
+    Bulk::any_of(
+        "update workflow_history h force index (primary) join workflow_records r on r.run_id = h.run_id set h.reason = '' \
+         where h.version < r.version and h.run_id in (",
+        ")",
+    ),
+    Bulk::any_of("update workflow_retries force index (primary) set last_error = '' where run_id in (", ")"),
     Bulk::any_of("delete i from workflow_inbox i force index (primary) where i.run_id in (", ")"),
     Bulk::any_of(
         "delete d from workflow_dead_letters d force index (workflow_dead_letters_by_run) where d.run_id in (",
@@ -115,6 +129,7 @@ pub(super) struct Effects<'a> {
     put_timers: Vec<Timer<'a>>,
     delete_retry: Vec<&'a RetryKey>,
     put_retries: Vec<&'a RetryUpdate>,
+    replace_retries: Vec<&'a RetryUpdate>,
     dead_letters: Vec<&'a DeadLetter>,
     delete_outbox: Vec<&'a str>,
     forget_slots: Vec<&'a SlotKey>,
@@ -151,6 +166,7 @@ impl<'a> Effects<'a> {
             Effect::CancelTimers(Some(entered)) => self.cancel_timers.push((run_id, *entered)),
             Effect::ReleaseTimers => self.release_timers.push(run_id),
             Effect::PutRetry(update) => self.put_retries.push(update),
+            Effect::ReplaceRetry(update) => self.replace_retries.push(update),
             Effect::DeleteRetry(key) => self.delete_retry.push(key),
             Effect::DeleteRetries => self.delete_retries.push(run_id),
             Effect::PutDeadLetter(letter) => self.dead_letters.push(letter),
@@ -163,14 +179,12 @@ impl<'a> Effects<'a> {
         }
     }
 
-    pub(super) async fn write(
-        &self,
-        connection: &mut MySqlConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    pub(super) async fn write(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         DELETE_RETRIES.run(connection, &self.delete_retries, bind_run).await?;
         self.write_timers(connection, now).await?;
         DELETE_RETRY.run(connection, &self.delete_retry, |q, key| bind_retry_key(q, key)).await?;
+        let replaced = retries_there(connection, &self.replace_retries).await?;
+        PUT_RETRY.run(connection, &replaced, |q, update| bind_retry(q, update, now)).await?;
         PUT_RETRY.run(connection, &self.put_retries, |q, update| bind_retry(q, update, now)).await?;
         let bytes = |letter: &&DeadLetter| letter.data.len();
         PUT_DEAD_LETTER
@@ -190,11 +204,7 @@ impl<'a> Effects<'a> {
         Ok(())
     }
 
-    async fn write_timers(
-        &self,
-        connection: &mut MySqlConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    async fn write_timers(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         COMPLETE_TIMERS.run(connection, &self.complete_timers, |q, key| bind_timer_key(q, key)).await?;
         HOLD_TIMERS.run(connection, &self.hold_timers, |q, key| bind_timer_key(q, key)).await?;
         CANCEL_ALL_TIMERS.run(connection, &self.cancel_all_timers, bind_run).await?;
@@ -208,11 +218,7 @@ impl<'a> Effects<'a> {
     }
 
     /// A timer names workflow and foreign id of its run; one whose run is gone is not written.
-    async fn write_new_timers(
-        &self,
-        connection: &mut MySqlConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    async fn write_new_timers(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         let nameless = self.put_timers.iter().filter(|(_, names)| names.is_none());
         let runs: Vec<RunId> = nameless.map(|(timer, _)| timer.key.run_id).collect();
         let mut found: HashMap<RunId, (String, String)> = HashMap::with_capacity(runs.len());
@@ -240,6 +246,21 @@ impl<'a> Effects<'a> {
 
 pub(super) fn bind_run<'q>(query: Bound<'q>, run_id: &RunId) -> Bound<'q> {
     query.bind(run_id.to_string())
+}
+
+/// Those of the updates whose rows are there, which are locked from then on.
+async fn retries_there<'a>(
+    connection: &mut Conn<'_>,
+    updates: &[&'a RetryUpdate],
+) -> Result<Vec<&'a RetryUpdate>, sqlx::Error> {
+    let mut there: HashSet<(String, i64, String)> = HashSet::new();
+    for row in RETRIES_THERE.fetch(connection, updates, |q, update| bind_retry_key(q, &update.key)).await? {
+        there.insert((value(&row, 0)?, value(&row, 1)?, value(&row, 2)?));
+    }
+    let is_there = |key: &RetryKey| {
+        there.contains(&(key.run_id.to_string(), as_i64(key.version.get()), key.process.to_string()))
+    };
+    Ok(updates.iter().copied().filter(|update| is_there(&update.key)).collect())
 }
 
 fn bind_timer_key<'q>(query: Bound<'q>, key: &'q TimerKey) -> Bound<'q> {

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 
-use sqlx::MySqlConnection;
 use workflow_core::adapter::{Callback, Effect, Outcome, SlotKey};
 use workflow_core::{RunId, StatusCode, Timestamp};
 
@@ -13,6 +12,7 @@ use super::bulk::{Bound, Bulk};
 use super::decide::Decided;
 use super::error::is_duplicate;
 use super::rows::{datetime, run_id, value};
+use super::server::Conn;
 
 const TAKE_SLOT: Bulk = Bulk::insert(
     "insert into workflow_slots (workflow_name, foreign_id, spec, slot) values ",
@@ -60,7 +60,7 @@ pub(super) struct Taken<'a>(Vec<(usize, Key<'a>)>);
 
 /// Takes the keys of all changes that stand; refuses those whose keys are taken.
 pub(super) async fn take<'a>(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     changes: &mut [Decided<'a>],
     now: Timestamp,
 ) -> Result<Taken<'a>, sqlx::Error> {
@@ -104,20 +104,20 @@ fn wanted<'a>(changes: &[Decided<'a>]) -> Vec<(usize, Key<'a>)> {
 
 /// Takes all, or none and says so.
 async fn take_all(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     wanted: &[(usize, Key<'_>)],
     noted: &[Noted<'_>],
 ) -> Result<bool, sqlx::Error> {
-    sqlx::raw_sql("savepoint workflow_keys").execute(&mut *connection).await?;
+    sqlx::raw_sql("savepoint workflow_keys").execute(connection.raw()).await?;
     let taken = async {
-        TAKE_SLOT.run(&mut *connection, &slots(wanted), |query, key| bind_slot(query, key)).await?;
+        TAKE_SLOT.run(connection, &slots(wanted), |query, key| bind_slot(query, key)).await?;
         let bytes = |(_, callback, _): &Noted<'_>| callback.payload.len();
-        PUT_CALLBACK.run_weighed(&mut *connection, noted, bytes, bind_callback).await
+        PUT_CALLBACK.run_weighed(connection, noted, bytes, bind_callback).await
     };
     match taken.await {
         Ok(_) => Ok(true),
         Err(error) if is_duplicate(&error) => {
-            sqlx::raw_sql("rollback to savepoint workflow_keys").execute(connection).await?;
+            sqlx::raw_sql("rollback to savepoint workflow_keys").execute(connection.raw()).await?;
             Ok(false)
         }
         Err(error) => Err(error),
@@ -125,7 +125,7 @@ async fn take_all(
 }
 
 async fn take_one(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     key: Key<'_>,
     noted: Option<Noted<'_>>,
 ) -> Result<(), sqlx::Error> {
@@ -139,7 +139,7 @@ async fn take_one(
 /// Notes each callback after all before it of its run and status, even within a millisecond. Their runs are locked, so
 /// that nobody comes in between.
 async fn noted<'a>(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     callbacks: &[(RunId, &'a Callback)],
     now: Timestamp,
 ) -> Result<Vec<Noted<'a>>, sqlx::Error> {
@@ -164,7 +164,7 @@ impl Taken<'_> {
     /// Deletes the keys of changes that are refused.
     pub(super) async fn give_back_refused(
         &self,
-        connection: &mut MySqlConnection,
+        connection: &mut Conn<'_>,
         changes: &[Decided<'_>],
     ) -> Result<(), sqlx::Error> {
         let refused: Vec<(usize, Key<'_>)> =

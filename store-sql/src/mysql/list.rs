@@ -2,24 +2,36 @@
 
 use std::sync::Arc;
 
-use sqlx::{MySql, MySqlConnection, QueryBuilder};
+use sqlx::{MySql, QueryBuilder};
 use workflow_core::adapter::{Cursor, ListPage, ListQuery, Page};
 
-use super::read::{RECORD, record};
+use super::read::record;
 use super::rows::{datetime, instant, limit, run_id, value};
+use super::server::Conn;
+use crate::record_row::record_columns;
 
-pub(super) async fn list(
-    connection: &mut MySqlConnection,
-    query: &ListQuery,
-) -> Result<ListPage, sqlx::Error> {
-    let mut text = text(query);
+const RUNS: &str = concat!("select ", record_columns!(), " from workflow_records where true");
+
+/// The same by age. If the index is not named, the server may read all runs of a workflow from one end, up to those that
+/// were asked for.
+const RUNS_BY_AGE: &str = concat!(
+    "select ",
+    record_columns!(),
+    " from workflow_records force index (workflow_records_by_age) where true"
+);
+
+/// Both values of the column that stands before the foreign id in its index.
+const OF_FOREIGN_IDS: &str = " and (live is null or live = 1) and workflow_records.foreign_id in (";
+
+pub(super) async fn list(connection: &mut Conn<'_>, query: &ListQuery) -> Result<ListPage, sqlx::Error> {
+    let mut text = text(connection, query);
     // There are too many of them to keep each prepared.
-    let mut rows = text.build().persistent(false).fetch_all(connection).await?;
+    let mut rows = text.build().persistent(false).fetch_all(connection.raw()).await?;
     let more = rows.len() > query.limit;
     rows.truncate(query.limit);
     let mut page = ListPage::default();
     for row in &rows {
-        match record(row) {
+        match record(row, connection.names()) {
             Ok(record) => page.records.push(Arc::new(record)),
             Err(error) => page.unreadable.push(error),
         }
@@ -30,9 +42,18 @@ pub(super) async fn list(
     Ok(page)
 }
 
-fn text(query: &ListQuery) -> QueryBuilder<MySql> {
-    let mut text = QueryBuilder::<MySql>::new(format!("select {RECORD} from workflow_records where true"));
-    filters(&mut text, query);
+/// Whether the runs of one workflow are asked for that were created before or after an instant.
+fn is_range_by_age(query: &ListQuery) -> bool {
+    let is_range =
+        matches!(query.page, Page::After(_)) || query.created_from.or(query.created_before).is_some();
+    is_range && query.workflow_name.is_some() && query.foreign_ids.is_empty()
+}
+
+fn text(connection: &Conn<'_>, query: &ListQuery) -> QueryBuilder<MySql> {
+    let mut text = QueryBuilder::<MySql>::new(
+        connection.sql(if is_range_by_age(query) { RUNS_BY_AGE } else { RUNS }).as_str(),
+    );
+    filters(&mut text, connection, query);
     let (order, beyond) = if query.newest_first { ("desc", "<") } else { ("asc", ">") };
     if let Page::After(cursor) = query.page {
         // A comparison of pairs would not be read as a range of the index.
@@ -49,20 +70,22 @@ fn text(query: &ListQuery) -> QueryBuilder<MySql> {
     text
 }
 
-fn filters(text: &mut QueryBuilder<MySql>, query: &ListQuery) {
+fn filters(text: &mut QueryBuilder<MySql>, connection: &Conn<'_>, query: &ListQuery) {
     if let Some(name) = &query.workflow_name {
-        text.push(" and workflow_name = ").push_bind(name.as_str().to_owned());
+        text.push(connection.sql(" and workflow_records.workflow_name = ").as_str())
+            .push_bind(name.as_str().to_owned());
     }
     if !query.foreign_ids.is_empty() {
-        // Both values of the column that stands before the foreign id in its index.
-        text.push(" and (live is null or live = 1)");
-        one_of(text, "foreign_id", query.foreign_ids.iter().map(|id| id.as_str().to_owned()));
+        text.push(connection.sql(OF_FOREIGN_IDS).as_str());
+        values(text, query.foreign_ids.iter().map(|id| id.as_str().to_owned()));
     }
     if !query.statuses.is_empty() {
-        one_of(text, "status", query.statuses.iter().map(|status| status.get()));
+        text.push(" and status in (");
+        values(text, query.statuses.iter().map(|status| status.get()));
     }
     if !query.run_states.is_empty() {
-        one_of(text, "run_state", query.run_states.iter().map(|state| state.code()));
+        text.push(" and run_state in (");
+        values(text, query.run_states.iter().map(|state| state.code()));
     }
     if let Some(from) = query.created_from {
         text.push(" and created_at >= ").push_bind(datetime(from));
@@ -72,11 +95,11 @@ fn filters(text: &mut QueryBuilder<MySql>, query: &ListQuery) {
     }
 }
 
-fn one_of<V>(text: &mut QueryBuilder<MySql>, column: &str, values: impl Iterator<Item = V>)
+/// The rest of a list of values.
+fn values<V>(text: &mut QueryBuilder<MySql>, values: impl Iterator<Item = V>)
 where
     V: for<'q> sqlx::Encode<'q, MySql> + sqlx::Type<MySql>,
 {
-    text.push(format!(" and {column} in ("));
     let mut list = text.separated(", ");
     for value in values {
         list.push_bind(value);

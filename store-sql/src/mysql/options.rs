@@ -13,6 +13,7 @@ use super::server::{Connecting, open};
 use super::session::{Access, Waits};
 use super::store::{MySqlStore, Settings};
 use crate::config::{Dsn, MySqlDsn, PoolOptions};
+use crate::{Dialect, TableNames};
 
 /// The largest object that is taken if nothing else is said, in bytes.
 const OBJECT_BYTES_MAX: usize = 1024 * 1024;
@@ -46,6 +47,7 @@ pub struct MySqlOptions {
     poll_every: Duration,
     object_bytes_max: Option<usize>,
     single_writer: bool,
+    tables: TableNames,
     migrate: bool,
 }
 
@@ -66,6 +68,7 @@ impl MySqlOptions {
             poll_every: POLL_EVERY,
             object_bytes_max: None,
             single_writer: false,
+            tables: TableNames::default(),
             migrate: true,
         }
     }
@@ -115,6 +118,12 @@ impl MySqlOptions {
         self
     }
 
+    /// Tables with other names than the default ones; see [`TableNames`].
+    pub fn tables(mut self, names: TableNames) -> Self {
+        self.tables = names;
+        self
+    }
+
     /// Reads lists, histories and dead letters, which are for people to look at, from a replica by its connection
     /// string. It may lag, and it may be away: then the primary is asked. Nothing that a write is decided by is ever
     /// read from it.
@@ -143,6 +152,9 @@ impl MySqlOptions {
     /// # Errors
     /// As [`MySql::connect`].
     pub async fn connect_to(self, dsn: &MySqlDsn) -> Result<MySql, BackendError> {
+        self.tables.check(Dialect::MariaDb).map_err(|error| {
+            BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
+        })?;
         self.pool.check().and_then(|()| dsn.tls.check_files()).map_err(wrong)?;
         let replica = self.replica.as_deref().map(parse).transpose()?;
         let connecting = |dsn, access| Connecting {
@@ -151,19 +163,22 @@ impl MySqlOptions {
             waits: self.waits,
             access,
             clock: StampClock::new(self.clock.clone()),
+            tables: self.tables.clone(),
         };
         let primary = connecting(dsn, Access::Write);
         let (server, facts) = open(&primary, self.single_writer, self.migrate).await?;
-        let replica = replica.as_ref().map(|dsn| connecting(dsn, Access::Read).replica(facts.family));
+        let replica = replica
+            .as_ref()
+            .map(|dsn| connecting(dsn, Access::Read).replica(facts.family, server.statements.clone()));
         let object_bytes_max = self.object_limit(facts.packet_bytes_max, server.name())?;
         let settings = Settings { object_bytes_max, poll_every: self.poll_every };
         // The first one tells at once whether the sessions can be set up, and hears the server's time.
         server
             .read("set a session up", {
                 let clock = server.clock.clone();
-                move |connection| {
+                move |mut connection| {
                     let clock = clock.clone();
-                    Box::pin(async move { clock.now(connection).await })
+                    Box::pin(async move { clock.now(connection.raw()).await })
                 }
             })
             .await?;

@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sqlx::MySqlConnection;
 use sqlx::mysql::MySqlRow;
 use workflow_core::adapter::{
     BackendError, Callback, DeadLetter, Found, HistoryQuery, OutboxPage, RetryKey, RetryRow, SlotKey,
@@ -16,19 +15,15 @@ use workflow_core::{
 };
 
 use super::bulk::Bulk;
-use super::decide::version_in_meta;
 use super::effects::bind_run;
 use super::error::corrupt;
 use super::rows::{as_i64, instant, limit, maybe_instant, run_id, value, version};
-use crate::record_row::RecordRow;
-
-/// The columns of a record, in the order in which [`record`] reads them.
-pub(super) const RECORD: &str = "run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, \
-                                 meta, version, last_event_id, paused_by, start_key";
+use super::server::Conn;
+use crate::record_row::{RecordRow, record_columns};
+use crate::{Table, TableNames};
 
 const LOOKUP: Bulk = Bulk::any_of(
-    "select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, \
-     last_event_id, paused_by, start_key from workflow_records force index (primary) where run_id in (",
+    concat!("select ", record_columns!(), " from workflow_records force index (primary) where run_id in ("),
     ")",
 );
 
@@ -38,13 +33,11 @@ const ENTERED: Bulk = Bulk::any_where(
     "",
 );
 
-/// A record from a row that was selected by [`RECORD`].
-pub(super) fn record(row: &MySqlRow) -> Result<Record, BackendError> {
-    let read = || -> Result<RecordRow, sqlx::Error> {
-        let meta: Option<Vec<u8>> = value(row, 8)?;
-        let stored: Option<i64> = value(row, 9)?;
-        let in_meta = || version_in_meta(meta.as_deref()).map_or(0, |version| as_i64(version.get()));
-        Ok(RecordRow {
+/// A record from a row that was selected by [`record_columns`].
+pub(super) fn record(row: &MySqlRow, names: &TableNames) -> Result<Record, BackendError> {
+    let read = || -> Result<(RecordRow, Option<i64>), sqlx::Error> {
+        let version: Option<i64> = value(row, 9)?;
+        let row = RecordRow {
             run_id: value(row, 0)?,
             workflow_name: value(row, 1)?,
             foreign_id: value(row, 2)?,
@@ -53,47 +46,59 @@ pub(super) fn record(row: &MySqlRow) -> Result<Record, BackendError> {
             object: value(row, 5)?,
             created_at: instant(row, 6)?.as_millis(),
             updated_at: instant(row, 7)?.as_millis(),
-            version: stored.unwrap_or_else(in_meta),
-            meta,
+            meta: value(row, 8)?,
+            version: version.unwrap_or_default(),
             last_event_id: value(row, 10)?,
             paused_by: value(row, 11)?,
             start_key: value(row, 12)?,
-        })
+        };
+        Ok((row, version))
     };
     let run = || value::<String>(row, 0).unwrap_or_default();
-    let read = read().map_err(|error| corrupt("workflow_records", format_args!("run {}: {error}", run())));
-    read?.into_record()
+    let read = read().map_err(|error| corrupt(names.records(), format_args!("run {}: {error}", run())));
+    let (row, version) = read?;
+    row.into_shared_record(version, names.records())
 }
 
-pub(super) async fn lookup(
-    connection: &mut MySqlConnection,
-    runs: &[RunId],
-) -> Result<Vec<Found>, sqlx::Error> {
+pub(super) async fn lookup(connection: &mut Conn<'_>, runs: &[RunId]) -> Result<Vec<Found>, sqlx::Error> {
     let rows = LOOKUP.fetch(connection, runs, bind_run).await?;
+    let names = connection.names();
     let mut found: HashMap<RunId, Found> = HashMap::with_capacity(rows.len());
     for row in &rows {
         if let Ok(run_id) = run_id(value(row, 0)?) {
-            found.insert(run_id, record(row).map(|record| Some(Arc::new(record))));
+            found.insert(run_id, record(row, names).map(|record| Some(Arc::new(record))));
         }
     }
     Ok(runs.iter().map(|run_id| found.get(run_id).cloned().unwrap_or(Ok(None))).collect())
 }
 
 /// The live run of a foreign id.
-const LIVE: &str = "workflow_name = ? and live = 1 and foreign_id = ?";
+const LIVE: &str = concat!(
+    "select ",
+    record_columns!(),
+    " from workflow_records where workflow_records.workflow_name = ? and live = 1 and workflow_records.foreign_id = ?"
+);
 
 /// Its newest finished one: by age first, as many may share an instant.
-const NEWEST: &str = "workflow_name = ? and live is null and foreign_id = ? and age = (select max(age) from \
-                      workflow_records where workflow_name = ? and live is null and foreign_id = ?) order by run_id desc \
-                      limit 1";
+const NEWEST: &str = concat!(
+    "select ",
+    record_columns!(),
+    " from workflow_records where workflow_records.workflow_name = ? and live is null and workflow_records.foreign_id = ? \
+     and age = (select max(age) from workflow_records where workflow_records.workflow_name = ? and live is null and \
+     workflow_records.foreign_id = ?) order by run_id desc limit 1"
+);
 
-const BY_START_KEY: &str = "workflow_name = ? and start_key = ?";
+const BY_START_KEY: &str = concat!(
+    "select ",
+    record_columns!(),
+    " from workflow_records where workflow_records.workflow_name = ? and start_key = ?"
+);
 
-pub(super) async fn latest(
-    connection: &mut MySqlConnection,
-    name: &str,
-    key: &str,
-) -> Result<Found, sqlx::Error> {
+/// A record once nobody has it locked.
+const SETTLED: &str =
+    concat!("select ", record_columns!(), " from workflow_records where run_id = ? lock in share mode");
+
+pub(super) async fn latest(connection: &mut Conn<'_>, name: &str, key: &str) -> Result<Found, sqlx::Error> {
     match one(connection, LIVE, &[name, key]).await? {
         Ok(None) => one(connection, NEWEST, &[name, key, name, key]).await,
         found => Ok(found),
@@ -101,50 +106,45 @@ pub(super) async fn latest(
 }
 
 /// A record once nobody has it locked: what a transaction that was not answered has made of it is decided then.
-pub(super) async fn settled(connection: &mut MySqlConnection, run_id: RunId) -> Result<Found, sqlx::Error> {
-    one(connection, "run_id = ? lock in share mode", &[&run_id.to_string()]).await
+pub(super) async fn settled(connection: &mut Conn<'_>, run_id: RunId) -> Result<Found, sqlx::Error> {
+    one(connection, SETTLED, &[&run_id.to_string()]).await
 }
 
 pub(super) async fn started_by(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     name: &str,
     key: &str,
 ) -> Result<Found, sqlx::Error> {
     one(connection, BY_START_KEY, &[name, key]).await
 }
 
-async fn one(
-    connection: &mut MySqlConnection,
-    condition: &'static str,
-    values: &[&str],
-) -> Result<Found, sqlx::Error> {
-    let text = format!("select {RECORD} from workflow_records where {condition}");
-    let mut query = sqlx::query(sqlx::AssertSqlSafe(text));
+async fn one(connection: &mut Conn<'_>, text: &'static str, values: &[&str]) -> Result<Found, sqlx::Error> {
+    let mut query = sqlx::query(connection.sql(text));
     for value in values {
         query = query.bind(*value);
     }
-    let row = query.fetch_optional(connection).await?;
-    Ok(row.map(|row| record(&row).map(Arc::new)).transpose())
+    let row = query.fetch_optional(connection.raw()).await?;
+    Ok(row.map(|row| record(&row, connection.names()).map(Arc::new)).transpose())
 }
 
 pub(super) async fn history(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     query: &HistoryQuery,
 ) -> Result<Result<Vec<HistoryEntry>, BackendError>, sqlx::Error> {
     let text = "select workflow_name, version, from_status, to_status, run_state, reason, actor, attempt, duration_us, at, \
                 object from workflow_history where run_id = ? and version > ? order by version limit ?";
-    let rows = sqlx::query(text)
+    let rows = sqlx::query(connection.sql(text))
         .bind(query.run_id.to_string())
         .bind(as_i64(query.after.map_or(0, Version::get)))
         .bind(limit(query.limit))
-        .fetch_all(connection)
+        .fetch_all(connection.raw())
         .await?;
-    Ok(rows.iter().map(|row| entry(row, query.run_id)).collect())
+    let table = connection.names().table(Table::History);
+    Ok(rows.iter().map(|row| entry(row, &table, query.run_id)).collect())
 }
 
-fn entry(row: &MySqlRow, run_id: RunId) -> Result<HistoryEntry, BackendError> {
-    let wrong =
-        |error: &dyn std::fmt::Display| corrupt("workflow_history", format_args!("run {run_id}: {error}"));
+fn entry(row: &MySqlRow, table: &str, run_id: RunId) -> Result<HistoryEntry, BackendError> {
+    let wrong = |error: &dyn std::fmt::Display| corrupt(table, format_args!("run {run_id}: {error}"));
     let sql = |error: sqlx::Error| wrong(&error);
     let status = |code: i32| StatusCode::new(code).map_err(|error| wrong(&error));
     let from: Option<i32> = value(row, 2).map_err(sql)?;
@@ -166,7 +166,7 @@ fn entry(row: &MySqlRow, run_id: RunId) -> Result<HistoryEntry, BackendError> {
 }
 
 pub(super) async fn entered(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     runs: &[(RunId, StatusCode)],
 ) -> Result<Vec<bool>, sqlx::Error> {
     let rows =
@@ -179,14 +179,14 @@ pub(super) async fn entered(
 }
 
 pub(super) async fn outbox(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     after: Option<&str>,
     count: usize,
 ) -> Result<OutboxPage, sqlx::Error> {
     let text =
         "select id, workflow_name, data, created_at from workflow_outbox where id > ? order by id limit ?";
-    let query = sqlx::query(text).bind(after.unwrap_or_default()).bind(limit(count));
-    let rows = query.fetch_all(connection).await?;
+    let query = sqlx::query(connection.sql(text)).bind(after.unwrap_or_default()).bind(limit(count));
+    let rows = query.fetch_all(connection.raw()).await?;
     let more = rows.len() == count;
     Ok(OutboxPage { rows: rows.iter().map(outbox_row).collect::<Result<_, _>>()?, more })
 }
@@ -213,16 +213,16 @@ fn why(error: &dyn std::error::Error) -> String {
 }
 
 pub(super) async fn retry(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     key: &RetryKey,
 ) -> Result<Option<RetryRow>, sqlx::Error> {
     let text = "select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = \
                 ? and version = ? and process = ?";
-    let query = sqlx::query(text)
+    let query = sqlx::query(connection.sql(text))
         .bind(key.run_id.to_string())
         .bind(as_i64(key.version.get()))
         .bind(key.process.as_str());
-    Ok(query.fetch_optional(connection).await?.as_ref().map(retry_row).transpose()?.flatten())
+    Ok(query.fetch_optional(connection.raw()).await?.as_ref().map(retry_row).transpose()?.flatten())
 }
 
 /// A retry row; `None` if its event cannot be read any more, so that it is as good as not there.
@@ -246,12 +246,16 @@ pub(super) fn retry_row(row: &MySqlRow) -> Result<Option<RetryRow>, sqlx::Error>
 }
 
 pub(super) async fn inbox(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     run_id: RunId,
     status: StatusCode,
 ) -> Result<Vec<Callback>, sqlx::Error> {
     let text = "select `key`, payload, applied from workflow_inbox where run_id = ? and status = ? order by noted, `key`";
-    let rows = sqlx::query(text).bind(run_id.to_string()).bind(status.get()).fetch_all(connection).await?;
+    let rows = sqlx::query(connection.sql(text))
+        .bind(run_id.to_string())
+        .bind(status.get())
+        .fetch_all(connection.raw())
+        .await?;
     let callback = |row: &MySqlRow| -> Result<Callback, sqlx::Error> {
         Ok(Callback {
             status,
@@ -264,34 +268,37 @@ pub(super) async fn inbox(
 }
 
 pub(super) async fn last_slot(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     key: &SlotKey,
 ) -> Result<Option<Timestamp>, sqlx::Error> {
     let text = "select max(slot) from workflow_slots where workflow_name = ? and foreign_id = ? and spec = ?";
-    let query =
-        sqlx::query(text).bind(key.workflow_name.as_str()).bind(key.foreign_id.as_str()).bind(&*key.spec);
-    maybe_instant(&query.fetch_one(connection).await?, 0)
+    let query = sqlx::query(connection.sql(text))
+        .bind(key.workflow_name.as_str())
+        .bind(key.foreign_id.as_str())
+        .bind(&*key.spec);
+    maybe_instant(&query.fetch_one(connection.raw()).await?, 0)
 }
 
 pub(super) async fn dead_letters(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     count: usize,
 ) -> Result<Vec<DeadLetter>, sqlx::Error> {
     let text = "select id, workflow_name, run_id, version, process, reason, data, created_at from workflow_dead_letters \
                 order by created_at, id limit ?";
-    let rows = sqlx::query(text).bind(limit(count)).fetch_all(connection).await?;
-    let letter = |row: &MySqlRow| -> Result<DeadLetter, sqlx::Error> {
-        let (of_run, number): (Option<String>, Option<i64>) = (value(row, 2)?, value(row, 3)?);
-        Ok(DeadLetter {
-            id: value::<String>(row, 0)?.into(),
-            workflow_name: value::<String>(row, 1)?.into(),
-            run_id: of_run.and_then(|of_run| of_run.parse().ok()),
-            version: number.and_then(version),
-            process: value::<String>(row, 4)?.into(),
-            reason: value::<String>(row, 5)?.into(),
-            data: Bytes::from(value::<Vec<u8>>(row, 6)?),
-            created_at: instant(row, 7)?,
-        })
-    };
-    rows.iter().map(letter).collect()
+    let rows = sqlx::query(connection.sql(text)).bind(limit(count)).fetch_all(connection.raw()).await?;
+    rows.iter().map(dead_letter).collect()
+}
+
+pub(super) fn dead_letter(row: &MySqlRow) -> Result<DeadLetter, sqlx::Error> {
+    let (of_run, number): (Option<String>, Option<i64>) = (value(row, 2)?, value(row, 3)?);
+    Ok(DeadLetter {
+        id: value::<String>(row, 0)?.into(),
+        workflow_name: value::<String>(row, 1)?.into(),
+        run_id: of_run.and_then(|of_run| of_run.parse().ok()),
+        version: number.and_then(version),
+        process: value::<String>(row, 4)?.into(),
+        reason: value::<String>(row, 5)?.into(),
+        data: Bytes::from(value::<Vec<u8>>(row, 6)?),
+        created_at: instant(row, 7)?,
+    })
 }

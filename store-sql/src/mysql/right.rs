@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use workflow_core::adapter::{BackendError, Clock, ErrorKind, SystemClock};
 
 use super::server::Server;
+use crate::TableNames;
 
 /// How often the connection is used, so that the server knows that the process lives.
 const HEARD_EVERY: Duration = Duration::from_secs(5);
@@ -22,8 +23,12 @@ const RETAKEN_AFTER: Duration = Duration::from_millis(250);
 /// After how many seconds without a word the server ends the connection.
 const SILENCE_SECONDS_MAX: u32 = 30;
 
-/// The lock; lock names are those of the whole server.
-const LOCK: &str = "concat('wf-engine-', left(sha1(database()), 40))";
+/// The lock of a set of tables; lock names are those of the whole server.
+const LOCK: &str = "concat('wf-engine-', left(sha1(concat(coalesce(?, database()), '.', ?)), 40))";
+
+/// How many seconds the lock is waited for at the start: the connection of a process that was just killed may be seen for a
+/// moment longer.
+const WAIT_SECONDS: u32 = 1;
 
 /// What became of the right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +50,7 @@ pub(super) struct EngineRight {
 impl EngineRight {
     /// Takes the lock, or refuses.
     pub(super) async fn take(server: &Arc<Server>) -> Result<Self, BackendError> {
-        let Some(connection) = lock(server).await? else { return Err(taken(server)) };
+        let Some(connection) = lock(server, WAIT_SECONDS).await? else { return Err(taken(server)) };
         let state = Arc::new(AtomicU8::new(State::Held as u8));
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(keep(Arc::clone(server), connection, Arc::clone(&state), stopped));
@@ -76,13 +81,15 @@ fn taken(server: &Server) -> BackendError {
 }
 
 /// A connection that has the lock; `None` if another one has it.
-async fn lock(server: &Server) -> Result<Option<MySqlConnection>, BackendError> {
+async fn lock(server: &Server, wait_seconds: u32) -> Result<Option<MySqlConnection>, BackendError> {
     let mut connection = server.own_connection().await?;
     let locked = async {
         let silence = format!("set session wait_timeout = {SILENCE_SECONDS_MAX}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(silence)).execute(&mut connection).await?;
-        let take = sqlx::AssertSqlSafe(format!("select get_lock({LOCK}, 0)"));
-        sqlx::query_scalar::<_, Option<i64>>(take).fetch_one(&mut connection).await
+        let take = sqlx::AssertSqlSafe(format!("select get_lock({LOCK}, {wait_seconds})"));
+        let names = server.statements.names();
+        let take = sqlx::query_scalar::<_, Option<i64>>(take).bind(names.schema()).bind(names.records());
+        take.fetch_one(&mut connection).await
     };
     let locked = locked.await.map_err(|error| server.wrap("take the engines' lock", error))?;
     Ok((locked == Some(1)).then_some(connection))
@@ -105,7 +112,7 @@ async fn keep(
         };
         if let Some(done) = done {
             if let Some(connection) = connection {
-                free(connection).await;
+                free(connection, server.statements.names()).await;
             }
             drop(done);
             return;
@@ -115,9 +122,10 @@ async fn keep(
 }
 
 /// Frees the lock. Should that fail, the server does it when the connection ends, however it does.
-async fn free(mut connection: MySqlConnection) {
+async fn free(mut connection: MySqlConnection, names: &TableNames) {
     let free = sqlx::AssertSqlSafe(format!("do release_lock({LOCK})"));
-    let freed = sqlx::raw_sql(free).execute(&mut connection).await;
+    let free = sqlx::query(free).bind(names.schema()).bind(names.records());
+    let freed = free.execute(&mut connection).await;
     let closed = connection.close().await;
     if let Err(error) = freed.and(closed) {
         tracing::debug!(error = %error, "the engines' lock was freed by ending its connection");
@@ -137,7 +145,7 @@ async fn keep_once(
         tracing::warn!(database = server.name(), "the connection that holds the engines' lock was lost");
         state.store(State::Lost as u8, Ordering::Release);
     }
-    match lock(server).await {
+    match lock(server, 0).await {
         Ok(Some(connection)) => {
             tracing::info!(database = server.name(), "the engines' lock is held again");
             state.store(State::Held as u8, Ordering::Release);

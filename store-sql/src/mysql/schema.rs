@@ -1,16 +1,19 @@
 //! The tables, and which programs may use which version of them.
 
-use sqlx::{MySqlConnection, Row};
+use sqlx::Row;
 use workflow_core::adapter::{BackendError, ErrorKind};
 
 use super::error::wrap;
+use super::server::Conn;
 use super::session::Family;
+use crate::Table;
+use crate::names::rendered;
 
 /// The migrations in order; each raises the version by one, and can be begun again if it was interrupted.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/mysql/0001_tables.sql")];
 
 /// The version of the tables that this program makes.
-const VERSION: i32 = MIGRATIONS.len() as i32;
+pub(crate) const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// The oldest program that can still work with the tables of this version: the version that it makes itself.
 const OLDEST_PROGRAM: i32 = 1;
@@ -23,7 +26,7 @@ const LOCK: &str = "concat('wf-migrate-', left(sha1(database()), 40))";
 
 /// Makes or checks the tables, safe when several processes start at once.
 pub(super) async fn migrate(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     family: Family,
     name: &str,
 ) -> Result<(), BackendError> {
@@ -34,7 +37,7 @@ pub(super) async fn migrate(
     }
     let take = format!("select get_lock({LOCK}, {MIGRATION_WAIT_SECONDS})");
     let taken =
-        sqlx::query_scalar::<_, Option<i64>>(sqlx::AssertSqlSafe(take)).fetch_one(&mut *connection).await;
+        sqlx::query_scalar::<_, Option<i64>>(sqlx::AssertSqlSafe(take)).fetch_one(connection.raw()).await;
     if taken.map_err(|error| wrap("migrate", name, error))? != Some(1) {
         let context =
             format!("migrate {name}: another process migrates for more than {MIGRATION_WAIT_SECONDS} s");
@@ -42,13 +45,13 @@ pub(super) async fn migrate(
     }
     let migrated = migrate_under_lock(connection, family, name).await;
     let free = format!("do release_lock({LOCK})");
-    let freed = sqlx::raw_sql(sqlx::AssertSqlSafe(free)).execute(connection).await;
+    let freed = sqlx::raw_sql(sqlx::AssertSqlSafe(free)).execute(connection.raw()).await;
     migrated?;
     freed.map(drop).map_err(|error| wrap("migrate", name, error))
 }
 
 async fn migrate_under_lock(
-    connection: &mut MySqlConnection,
+    connection: &mut Conn<'_>,
     family: Family,
     name: &str,
 ) -> Result<(), BackendError> {
@@ -57,16 +60,17 @@ async fn migrate_under_lock(
     tolerate(found, name)?;
     let done = usize::try_from(found.map_or(0, |(version, _)| version)).unwrap_or(0);
     for migration in MIGRATIONS.into_iter().skip(done) {
-        let text = dialect(migration, family);
-        let made = sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(&mut *connection).await;
+        let text = rendered(&dialect(migration, family), connection.names(), connection.keys());
+        let made = sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(connection.raw()).await;
         made.map_err(|error| wrap("migrate", name, error))?;
     }
     if done < MIGRATIONS.len() {
+        let table = connection.names().qualified(Table::Schema);
         let note = format!(
-            "start transaction; delete from workflow_schema; insert into workflow_schema (version, oldest_program) values \
-             ({VERSION}, {OLDEST_PROGRAM}); commit"
+            "start transaction; delete from {table}; insert into {table} (version, oldest_program) values ({VERSION}, \
+             {OLDEST_PROGRAM}); commit"
         );
-        let noted = sqlx::raw_sql(sqlx::AssertSqlSafe(note)).execute(&mut *connection).await;
+        let noted = sqlx::raw_sql(sqlx::AssertSqlSafe(note)).execute(connection.raw()).await;
         noted.map_err(|error| wrap("migrate", name, error))?;
     }
     Ok(())
@@ -81,7 +85,7 @@ fn dialect(migration: &str, family: Family) -> String {
 }
 
 /// Refuses a database without tables, or with those of a version that this program cannot use.
-pub(super) async fn check(connection: &mut MySqlConnection, name: &str) -> Result<(), BackendError> {
+pub(super) async fn check(connection: &mut Conn<'_>, name: &str) -> Result<(), BackendError> {
     let found = version(connection, name).await?;
     tolerate(found, name)?;
     match found {
@@ -99,14 +103,19 @@ pub(super) async fn check(connection: &mut MySqlConnection, name: &str) -> Resul
 }
 
 /// The version of the tables and the oldest program that they tolerate; `None` if there are none.
-async fn version(connection: &mut MySqlConnection, name: &str) -> Result<Option<(i32, i32)>, BackendError> {
-    let exists = "select 1 from information_schema.tables where table_schema = database() and table_name = 'workflow_schema'";
+pub(super) async fn version(
+    connection: &mut Conn<'_>,
+    name: &str,
+) -> Result<Option<(i32, i32)>, BackendError> {
+    let exists = "select 1 from information_schema.tables where table_schema = coalesce(?, database()) and table_name = ?";
+    let names = connection.names();
     let read = async {
-        if sqlx::query(exists).fetch_optional(&mut *connection).await?.is_none() {
+        let exists = sqlx::query(exists).bind(names.schema()).bind(names.table(Table::Schema));
+        if exists.fetch_optional(connection.raw()).await?.is_none() {
             return Ok(None);
         }
         let text = "select version, oldest_program from workflow_schema";
-        let row = sqlx::query(text).fetch_optional(connection).await?;
+        let row = sqlx::query(connection.sql(text)).fetch_optional(connection.raw()).await?;
         row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
     };
     read.await.map_err(|error| wrap("read the version of the tables", name, error))

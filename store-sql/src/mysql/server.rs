@@ -10,7 +10,9 @@ use workflow_core::adapter::{BackendError, ErrorKind};
 use super::clock::StampClock;
 use super::error::wrap;
 use super::session::{Access, Facts, Family, Limits, Waits, set_up};
+use crate::TableNames;
 use crate::config::{MySqlDsn, PoolOptions};
+use crate::names::{Keys, Statements};
 
 /// How many statements a connection keeps prepared: each kind in each of its sizes.
 const STATEMENTS_MAX: usize = 512;
@@ -23,9 +25,12 @@ const REPLICA_WAIT: Duration = Duration::from_secs(2);
 
 /// How long is looked for the reason when no connection was had.
 const REASON_WAIT: Duration = Duration::from_secs(1);
+/// A connection with the names of the tables.
+pub(super) type Conn<'c> = crate::conn::Conn<'c, MySqlConnection>;
 
 /// A database, and how sessions with it are made.
 pub(super) struct Server {
+    pub(super) statements: Statements,
     pub(super) pool: MySqlPool,
     pub(super) clock: StampClock,
     options: MySqlConnectOptions,
@@ -41,6 +46,7 @@ pub(super) struct Connecting<'a> {
     pub(super) waits: Waits,
     pub(super) access: Access,
     pub(super) clock: StampClock,
+    pub(super) tables: TableNames,
 }
 
 impl Connecting<'_> {
@@ -86,19 +92,20 @@ impl Connecting<'_> {
     }
 
     /// The connections of a store, with as many of them as are kept when idle.
-    async fn server(&self, family: Family) -> Result<Server, BackendError> {
+    async fn server(&self, family: Family, statements: Statements) -> Result<Server, BackendError> {
         let pool = self.pool(family).connect_with(self.options()).await;
-        Ok(self.over(pool.map_err(|error| wrap("connect", &self.dsn.to_string(), error))?))
+        Ok(self.over(pool.map_err(|error| wrap("connect", &self.dsn.to_string(), error))?, statements))
     }
 
     /// The connections to a replica, which may be away for now: none is made yet, and none is waited for long.
-    pub(super) fn replica(mut self, family: Family) -> Server {
+    pub(super) fn replica(mut self, family: Family, statements: Statements) -> Server {
         self.pool = self.pool.acquire_timeout(self.acquire_timeout().min(REPLICA_WAIT));
-        self.over(self.pool(family).connect_lazy_with(self.options()))
+        self.over(self.pool(family).connect_lazy_with(self.options()), statements)
     }
 
-    fn over(&self, pool: MySqlPool) -> Server {
+    fn over(&self, pool: MySqlPool, statements: Statements) -> Server {
         Server {
+            statements,
             pool,
             clock: self.clock.clone(),
             options: self.options(),
@@ -160,12 +167,35 @@ pub(super) async fn open(
     let mut first = connecting.first().await?;
     let facts = Facts::ask(&mut first).await.map_err(|error| wrap("ask for the version", &name, error))?;
     facts.check(single_writer)?;
+    let statements = Statements::new(connecting.tables.clone(), Keys::Plain);
+    let mut conn = Conn::new(&mut first, &statements);
     if migrate {
-        super::schema::migrate(&mut first, facts.family, &name).await?;
+        super::schema::migrate(&mut conn, facts.family, &name).await?;
     } else {
-        super::schema::check(&mut first, &name).await?;
+        super::schema::check(&mut conn, &name).await?;
     }
     // Nothing depends on how the connection ends.
     let _ = first.close().await;
-    Ok((Arc::new(connecting.server(facts.family).await?), facts))
+    Ok((Arc::new(connecting.server(facts.family, statements).await?), facts))
+}
+
+/// The version of the tables of a database, asked on a connection of its own.
+pub(crate) async fn schema_version(
+    dsn: &MySqlDsn,
+    names: &TableNames,
+) -> Result<Option<(i64, i64)>, BackendError> {
+    let connecting = Connecting {
+        dsn,
+        pool: PoolOptions::new(),
+        waits: Waits { idle_transaction: IDLE_TRIED_AFTER, lock: IDLE_TRIED_AFTER },
+        access: Access::Read,
+        clock: StampClock::new(None),
+        tables: names.clone(),
+    };
+    let mut connection = connecting.first().await?;
+    let statements = Statements::new(names.clone(), Keys::Plain);
+    let found = super::schema::version(&mut Conn::new(&mut connection, &statements), &dsn.to_string()).await;
+    // Nothing depends on how the connection ends.
+    let _ = connection.close().await;
+    Ok(found?.map(|(version, oldest)| (version.into(), oldest.into())))
 }

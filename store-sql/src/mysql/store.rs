@@ -44,9 +44,12 @@ macro_rules! read {
         $store
             .0
             .server
-            .read($what, move |$connection| {
+            .read($what, move |mut $connection| {
                 $(let $owned = $owned.clone();)*
-                Box::pin(async move { $query.await })
+                Box::pin(async move {
+                    let $connection = &mut $connection;
+                    $query.await
+                })
             })
             .await
     };
@@ -92,6 +95,10 @@ impl MySqlStore {
         self.0.display.close().await;
     }
 
+    pub(super) fn server(&self) -> &Arc<Server> {
+        &self.0.server
+    }
+
     /// Refuses what an engine of this process stores once another process has taken its right.
     async fn check_right(&self, changes: &[Change]) -> Result<(), BackendError> {
         if changes.iter().all(|change| change.fence.is_none()) {
@@ -123,11 +130,11 @@ impl MySqlStore {
     async fn try_together(&self, work: Arc<Work>) -> Result<Made<Vec<Outcome>>, BackendError> {
         self.0
             .server
-            .try_transaction("commit", move |connection, now| {
+            .try_transaction("commit", move |mut connection, now| {
                 let work = Arc::clone(&work);
                 Box::pin(async move {
                     let changes = work.together().collect();
-                    Ok(Ended::Commit(commit::commit(connection, changes, &work.acked, now).await?))
+                    Ok(Ended::Commit(commit::commit(&mut connection, changes, &work.acked, now).await?))
                 })
             })
             .await
@@ -138,9 +145,11 @@ impl MySqlStore {
         let mut wait = BUSY_WAIT;
         loop {
             let shared = Arc::clone(work);
-            let made = self.0.server.transaction("commit alone", move |connection, now| {
+            let made = self.0.server.transaction("commit alone", move |mut connection, now| {
                 let work = Arc::clone(&shared);
-                Box::pin(async move { commit::commit_alone(connection, &work.changes[place], now).await })
+                Box::pin(
+                    async move { commit::commit_alone(&mut connection, &work.changes[place], now).await },
+                )
             });
             let outcome = match made.await {
                 Err(error) if error.kind() == ErrorKind::UnknownOutcome => {
@@ -301,7 +310,7 @@ impl Store for MySqlStore {
         let workflows: Arc<[WorkflowName]> = workflows.into();
         let clock = self.0.server.clock.clone();
         read!(self, "read what is due", [workflows, clock], |connection| async {
-            let now = clock.now(connection).await?;
+            let now = clock.now(connection.raw()).await?;
             due::due(connection, &workflows, limit, now).await
         })
     }
@@ -330,10 +339,10 @@ impl Store for MySqlStore {
         let role = role.clone();
         self.0
             .server
-            .transaction("register a role", move |connection, _| {
+            .transaction("register a role", move |mut connection, _| {
                 let role = role.clone();
                 Box::pin(async move {
-                    Ok(Ended::Commit(maintain::register(connection, role.as_str(), claim).await?))
+                    Ok(Ended::Commit(maintain::register(&mut connection, role.as_str(), claim).await?))
                 })
             })
             .await
@@ -348,7 +357,7 @@ impl Store for MySqlStore {
     ) -> Result<DriverlessSlice, BackendError> {
         let (name, clock) = (workflow_name.clone(), self.0.server.clock.clone());
         read!(self, "look for runs that nothing drives", [name, clock], |connection| async {
-            let before = clock.now(connection).await?.before(untouched_for);
+            let before = clock.now(connection.raw()).await?.before(untouched_for);
             maintain::driverless(connection, name.as_str(), before, after, limit).await
         })
     }
@@ -362,11 +371,11 @@ impl Store for MySqlStore {
         let name = workflow_name.clone();
         self.0
             .server
-            .transaction("purge", move |connection, now| {
+            .transaction("purge", move |mut connection, now| {
                 let name = name.clone();
                 Box::pin(async move {
                     let before = now.before(older_than);
-                    Ok(Ended::Commit(maintain::purge(connection, name.as_str(), before, limit).await?))
+                    Ok(Ended::Commit(maintain::purge(&mut connection, name.as_str(), before, limit).await?))
                 })
             })
             .await

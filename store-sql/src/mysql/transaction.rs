@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use sqlx::MySql;
 use sqlx::pool::PoolConnection;
-use sqlx::{MySql, MySqlConnection};
 use workflow_core::Timestamp;
 use workflow_core::adapter::{BackendError, BoxFuture, Clock, ErrorKind, SystemClock};
 
 use super::error::{is_contention, is_lost, is_refused_commit};
-use super::server::Server;
+use super::server::{Conn, Server};
 
 /// How often work is begun again after others were in its way, or its connection was lost.
 const ATTEMPTS_MAX: u32 = 6;
@@ -86,7 +86,7 @@ impl Server {
     ) -> Result<V, BackendError>
     where
         V: Send + 'static,
-        W: for<'c> Fn(&'c mut MySqlConnection, Timestamp) -> BoxFuture<'c, Result<Ended<V>, sqlx::Error>>
+        W: for<'c> Fn(Conn<'c>, Timestamp) -> BoxFuture<'c, Result<Ended<V>, sqlx::Error>>
             + Send
             + Sync
             + 'static,
@@ -106,7 +106,7 @@ impl Server {
     ) -> Result<Made<V>, BackendError>
     where
         V: Send + 'static,
-        W: for<'c> Fn(&'c mut MySqlConnection, Timestamp) -> BoxFuture<'c, Result<Ended<V>, sqlx::Error>>
+        W: for<'c> Fn(Conn<'c>, Timestamp) -> BoxFuture<'c, Result<Ended<V>, sqlx::Error>>
             + Send
             + Sync
             + 'static,
@@ -129,10 +129,7 @@ impl Server {
     pub(super) async fn read<V, W>(self: &Arc<Self>, what: &'static str, work: W) -> Result<V, BackendError>
     where
         V: Send + 'static,
-        W: for<'c> Fn(&'c mut MySqlConnection) -> BoxFuture<'c, Result<V, sqlx::Error>>
-            + Send
-            + Sync
-            + 'static,
+        W: for<'c> Fn(Conn<'c>) -> BoxFuture<'c, Result<V, sqlx::Error>> + Send + Sync + 'static,
     {
         let server = Arc::clone(self);
         let mut attempts = Attempts::default();
@@ -189,10 +186,10 @@ async fn acquire<V>(server: &Server) -> Result<PoolConnection<MySql>, Failed<V>>
 
 async fn query<V, W>(server: &Server, work: &W) -> Result<V, Failed<V>>
 where
-    W: for<'c> Fn(&'c mut MySqlConnection) -> BoxFuture<'c, Result<V, sqlx::Error>>,
+    W: for<'c> Fn(Conn<'c>) -> BoxFuture<'c, Result<V, sqlx::Error>>,
 {
     let mut connection = acquire(server).await?;
-    match AssertUnwindSafe(work(&mut connection)).catch_unwind().await {
+    match AssertUnwindSafe(work(Conn::new(&mut *connection, &server.statements))).catch_unwind().await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {
             if is_lost(&error) {
@@ -209,13 +206,13 @@ where
 
 async fn transact<V, W>(server: &Server, work: &W) -> Result<V, Failed<V>>
 where
-    W: for<'c> Fn(&'c mut MySqlConnection, Timestamp) -> BoxFuture<'c, Result<Ended<V>, sqlx::Error>>,
+    W: for<'c> Fn(Conn<'c>, Timestamp) -> BoxFuture<'c, Result<Ended<V>, sqlx::Error>>,
 {
     let _hold = server.clock.hold();
     let mut connection = acquire(server).await?;
     let worked = AssertUnwindSafe(async {
         let now = server.clock.begin(&mut connection).await?;
-        work(&mut connection, now).await
+        work(Conn::new(&mut *connection, &server.statements), now).await
     })
     .catch_unwind()
     .await;

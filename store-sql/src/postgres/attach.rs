@@ -1,38 +1,40 @@
 //! A user's own SQL in the transaction of a transition.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use sqlx::PgConnection;
 use workflow_core::adapter::{Attached, BoxFuture};
 
-use super::error::{Class, class, is_contention};
+use super::error::is_in_the_way;
+use crate::any::AnyWork;
+use crate::work_error::WorkError;
 
 /// What the store makes of attached work.
-pub(super) struct PostgresWork(Box<WorkFn>);
+pub(crate) struct PostgresWork(Box<WorkFn>);
 
 type WorkFn = dyn for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<(), WorkError>> + Send + Sync;
 
-/// Why attached work failed.
-pub(super) enum WorkError {
-    /// Others were in its way, or the connection was lost: the transaction is to be begun again.
-    Again(sqlx::Error),
-    /// It says so.
-    Failed(String),
-}
-
-impl WorkError {
-    fn new<E: std::fmt::Display + Send + 'static>(error: E) -> Self {
-        let text = error.to_string();
-        let error: Box<dyn Any + Send> = Box::new(error);
-        match error.downcast::<sqlx::Error>() {
-            Ok(error) if is_contention(&error) || class(&error) == Class::Lost => WorkError::Again(*error),
-            _ => WorkError::Failed(text),
-        }
-    }
-}
-
 impl PostgresWork {
+    pub(crate) fn new<W, E>(work: W) -> Self
+    where
+        W: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<(), E>> + Send + Sync + 'static,
+        E: std::fmt::Display + Send + 'static,
+    {
+        let work = Arc::new(work);
+        Self(Box::new(move |connection| {
+            let work = Arc::clone(&work);
+            Box::pin(
+                async move { work(connection).await.map_err(|error| WorkError::new(error, is_in_the_way)) },
+            )
+        }))
+    }
+
+    /// The work of a change, if it is for this store.
+    pub(super) fn of(attached: &Attached) -> Option<&Self> {
+        let any = || attached.downcast_ref::<AnyWork>().map(|work| &work.postgres);
+        attached.downcast_ref().or_else(any)
+    }
+
     pub(super) fn call<'c>(&self, connection: &'c mut PgConnection) -> BoxFuture<'c, Result<(), WorkError>> {
         (self.0)(connection)
     }
@@ -59,9 +61,5 @@ where
     W: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<(), E>> + Send + Sync + 'static,
     E: std::fmt::Display + Send + 'static,
 {
-    let work = Arc::new(work);
-    Attached::new(PostgresWork(Box::new(move |connection| {
-        let work = Arc::clone(&work);
-        Box::pin(async move { work(connection).await.map_err(WorkError::new) })
-    })))
+    Attached::new(PostgresWork::new(work))
 }

@@ -7,9 +7,10 @@ use futures_util::FutureExt;
 use sqlx::PgConnection;
 use workflow_core::adapter::{BackendError, Change, Effect, Outcome};
 
-use super::attach::{PostgresWork, WorkError};
+use super::attach::PostgresWork;
 use super::commit::in_transaction;
 use super::transaction::{Database, Tx};
+use crate::work_error::WorkError;
 
 /// The user's statements are planned as the server sees fit, not as the store's own.
 const USUAL_PLANS: &str =
@@ -31,28 +32,26 @@ pub(super) async fn commit(database: &Database, change: Arc<Change>) -> Result<O
 }
 
 async fn with_work(tx: &mut Tx, change: &Change) -> Result<Outcome, sqlx::Error> {
-    execute(tx.connection(), SAVEPOINT).await?;
+    execute(tx.raw(), SAVEPOINT).await?;
     let mut outcomes = in_transaction(tx, vec![change], &[]).await?;
     let outcome = outcomes.pop().unwrap_or(Outcome::Busy);
     if !matches!(outcome, Outcome::Stored(_)) {
         return Ok(outcome);
     }
-    execute(tx.connection(), USUAL_PLANS).await?;
+    execute(tx.raw(), USUAL_PLANS).await?;
     for effect in &change.effects {
         let Effect::Attached(work) = effect else { continue };
-        let failed = match work.downcast_ref::<PostgresWork>() {
-            Some(work) => match call(work, tx.connection()).await {
-                Ok(()) => None,
+        let reason = match PostgresWork::of(work) {
+            Some(work) => match call(work, tx.raw()).await {
+                Ok(()) => continue,
                 Err(WorkError::Again(error)) => return Err(error),
-                Err(WorkError::Failed(reason)) => Some(reason),
+                Err(WorkError::Failed(reason)) => reason,
             },
-            None => Some("the attached work is for another kind of store than PostgreSQL".to_owned()),
+            None => "the attached work is for another kind of store than PostgreSQL".to_owned(),
         };
-        if let Some(reason) = failed {
-            // If this does not work either it is the connection that failed, and all is tried again.
-            execute(tx.connection(), ROLLBACK).await?;
-            return Ok(Outcome::AttachedFailed(reason.into()));
-        }
+        // If this does not work either it is the connection that failed, and all is tried again.
+        execute(tx.raw(), ROLLBACK).await?;
+        return Ok(Outcome::AttachedFailed(reason.into()));
     }
     Ok(outcome)
 }

@@ -200,7 +200,7 @@ async fn commit_round(
     write(tx, &changes, acked).await?;
     let now = tx.now();
     let standing = changes.iter().filter(|each| each.stands()).map(|each| each.change);
-    Effects::of(standing).write(tx.connection(), now).await?;
+    Effects::of(standing).write(&mut tx.conn(), now).await?;
     Ok(changes.into_iter().map(outcome).collect())
 }
 

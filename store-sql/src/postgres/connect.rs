@@ -7,10 +7,15 @@ use sqlx::{Connection, PgConnection, PgPool};
 use workflow_core::adapter::{BackendError, ErrorKind};
 
 use super::error::wrap;
+use crate::TableNames;
 use crate::config::{PoolOptions, Pooler, PostgresDsn};
+use crate::names::{Keys, Statements};
 
 /// The oldest server that this store works with, as PostgreSQL numbers it.
 const SERVER_MIN: u32 = 150_000;
+
+/// A connection with the names of the tables.
+pub(super) type Conn<'c> = crate::conn::Conn<'c, PgConnection>;
 
 /// How long things may take; the limits are the server's own.
 #[derive(Clone, Copy, Debug)]
@@ -183,6 +188,20 @@ impl Place {
 async fn set(connection: &mut PgConnection, settings: Option<String>) -> Result<(), sqlx::Error> {
     let Some(settings) = settings else { return Ok(()) };
     sqlx::raw_sql(sqlx::AssertSqlSafe(settings)).execute(connection).await.map(drop)
+}
+
+/// The version of the tables of a database, asked on a connection of its own.
+pub(crate) async fn schema_version(
+    dsn: &PostgresDsn,
+    names: &TableNames,
+) -> Result<Option<(i64, i64)>, BackendError> {
+    let place = Place::new(dsn.clone(), PoolOptions::new(), super::options::limits(), Access::Read);
+    let mut connection = place.connect().await.map_err(|error| place.wrap("connect", error))?;
+    let statements = Statements::new(names.clone(), Keys::Plain);
+    let found = super::schema::version(&mut Conn::new(&mut connection, &statements), &place).await;
+    // Nothing depends on how the connection ends.
+    let _ = connection.close().await;
+    Ok(found?.map(|(version, oldest)| (version.into(), oldest.into())))
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ pub(super) fn as_i64(number: u64) -> i64 {
 }
 
 async fn insert(tx: &mut Tx, records: &[&Record]) -> Result<HashSet<RunId>, sqlx::Error> {
-    let query = sqlx::query(INSERT)
+    let query = sqlx::query(tx.sql(INSERT))
         .bind(array(records, |record| record.run_id.to_string()))
         .bind(array(records, |record| record.workflow_name.as_str()))
         .bind(array(records, |record| record.foreign_id.as_str()))
@@ -92,7 +92,7 @@ async fn insert(tx: &mut Tx, records: &[&Record]) -> Result<HashSet<RunId>, sqlx
         .bind(array(records, |record| record.last_event_id.map(|id| id.to_string())))
         .bind(array(records, |record| record.paused_by.map(|by| by.as_str())))
         .bind(array(records, |record| record.start_key.as_ref().map(|key| key.as_str())));
-    let rows = query.fetch_all(tx.connection()).await?;
+    let rows = query.fetch_all(tx.raw()).await?;
     rows.iter().map(|row| parse(row.try_get(0)?)).collect()
 }
 
@@ -102,12 +102,12 @@ async fn refuse_taken(tx: &mut Tx, changes: &mut [Decided<'_>], places: &[usize]
         return Ok(());
     }
     let records = records(changes, places);
-    let query = sqlx::query(TAKEN)
+    let query = sqlx::query(tx.sql(TAKEN))
         .bind(array(&records, |record| record.run_id.to_string()))
         .bind(array(&records, |record| record.workflow_name.as_str()))
         .bind(array(&records, |record| record.foreign_id.as_str()))
         .bind(array(&records, |record| record.start_key.as_ref().map(|key| key.as_str())));
-    let rows = query.fetch_all(tx.connection()).await?;
+    let rows = query.fetch_all(tx.raw()).await?;
     for (place, row) in places.iter().zip(&rows) {
         changes[*place].refused = obstacle(row)?;
     }

@@ -10,6 +10,7 @@ use super::commit::Decided;
 use super::create::text;
 use super::stamp::column;
 use super::transaction::Tx;
+use crate::record_row::shared_version_of;
 
 /// What a commit does about a run that somebody else has locked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,13 +24,13 @@ pub(super) enum Locking {
 /// Locks roles, then runs, each in the order of their keys, so that no two commits wait for each other. A new owner of a
 /// role waits until the commits under the old one have ended; a commit that comes later sees the new epoch.
 const LOCK_WAITING: &str = "with roles as materialized (select role, epoch from workflow_roles where role = any($1) order \
-    by role for share), runs as materialized (select run_id, version from workflow_records where run_id = any($2) order by \
-    run_id for no key update) select true, role, epoch from roles union all select false, run_id, version from runs";
+    by role for share), runs as materialized (select run_id, version, meta from workflow_records where run_id = any($2) order by \
+    run_id for no key update) select true, role, epoch, null from roles union all select false, run_id, version, meta from runs";
 
 const LOCK_SKIPPING: &str = "with roles as materialized (select role, epoch from workflow_roles where role = any($1) order \
-    by role for share), runs as materialized (select run_id, version from workflow_records where run_id = any($2) order by \
-    run_id for no key update skip locked) select true, role, epoch from roles union all select false, run_id, version from \
-    runs";
+    by role for share), runs as materialized (select run_id, version, meta from workflow_records where run_id = any($2) order by \
+    run_id for no key update skip locked) select true, role, epoch, null from roles union all select false, run_id, version, \
+    meta from runs";
 
 const EXIST: &str = "select run_id from workflow_records where run_id = any($1)";
 
@@ -92,12 +93,12 @@ async fn lock(tx: &mut Tx, changes: &[Decided<'_>], locking: Locking) -> Result<
         Locking::SkipLocked => LOCK_SKIPPING,
     };
     let roles: Vec<&str> = roles.into_iter().collect();
-    for row in sqlx::query(statement).bind(roles).bind(runs).fetch_all(tx.connection()).await? {
+    for row in sqlx::query(tx.sql(statement)).bind(roles).bind(runs).fetch_all(tx.raw()).await? {
         let (is_role, key, number): (bool, &str, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         if is_role {
             locked.epochs.insert(key.to_owned(), number.unsigned_abs());
         } else if let Ok(run_id) = key.parse() {
-            locked.versions.insert(run_id, u64::try_from(number).ok().and_then(Version::new));
+            locked.versions.insert(run_id, shared_version_of(Some(number), row.try_get(3)?));
         }
     }
     Ok(locked)
@@ -119,7 +120,7 @@ async fn versions(tx: &mut Tx, changes: &mut [Decided<'_>], locked: &Locked) -> 
     if unseen.is_empty() {
         return Ok(());
     }
-    let rows = sqlx::query_scalar::<_, String>(EXIST).bind(unseen).fetch_all(tx.connection()).await?;
+    let rows = sqlx::query_scalar::<_, String>(tx.sql(EXIST)).bind(unseen).fetch_all(tx.raw()).await?;
     let taken: HashSet<RunId> = rows.iter().filter_map(|run_id| run_id.parse().ok()).collect();
     for each in changes.iter_mut().filter(|each| each.stands()) {
         if wanted(each).is_some() && !locked.versions.contains_key(&each.change.run_id) {
@@ -142,13 +143,13 @@ async fn slots(tx: &mut Tx, changes: &mut [Decided<'_>]) -> Result<(), sqlx::Err
     if wanted.is_empty() {
         return Ok(());
     }
-    let query = sqlx::query_scalar::<_, i64>(SLOTS)
+    let query = sqlx::query_scalar::<_, i64>(tx.sql(SLOTS))
         .bind(wanted.iter().map(|(_, key)| key.workflow_name.as_str()).collect::<Vec<_>>())
         .bind(wanted.iter().map(|(_, key)| key.foreign_id.as_str()).collect::<Vec<_>>())
         .bind(wanted.iter().map(|(_, key)| text(&key.spec)).collect::<Vec<_>>())
         .bind(wanted.iter().map(|(_, key)| column(key.slot)).collect::<Vec<_>>());
     let places: Vec<usize> = wanted.iter().map(|(at, _)| *at).collect();
-    let taken = query.fetch_all(tx.connection()).await?;
+    let taken = query.fetch_all(tx.raw()).await?;
     refuse(changes, &places, &taken);
     Ok(())
 }
@@ -165,12 +166,12 @@ async fn callbacks(tx: &mut Tx, changes: &mut [Decided<'_>]) -> Result<(), sqlx:
     if wanted.is_empty() {
         return Ok(());
     }
-    let query = sqlx::query_scalar::<_, i64>(CALLBACKS)
+    let query = sqlx::query_scalar::<_, i64>(tx.sql(CALLBACKS))
         .bind(wanted.iter().map(|(_, run_id, _)| run_id.as_str()).collect::<Vec<_>>())
         .bind(wanted.iter().map(|(_, _, callback)| callback.status.get()).collect::<Vec<_>>())
         .bind(wanted.iter().map(|(_, _, callback)| text(&callback.key)).collect::<Vec<_>>());
     let places: Vec<usize> = wanted.iter().map(|(at, ..)| *at).collect();
-    let taken = query.fetch_all(tx.connection()).await?;
+    let taken = query.fetch_all(tx.raw()).await?;
     refuse(changes, &places, &taken);
     Ok(())
 }

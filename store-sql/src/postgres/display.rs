@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use workflow_core::HistoryEntry;
 use workflow_core::adapter::{BackendError, DeadLetter, HistoryQuery, ListPage, ListQuery};
 
-use super::connect::Place;
+use super::connect::{Conn, Place};
 use super::reading::{Reading, read};
 use super::transaction::Database;
 use super::{list, read};
@@ -44,7 +44,7 @@ macro_rules! shown {
             Some(replica) => {
                 let copied = async {
                     let mut reading = replica.reading().await?;
-                    let $connection = &mut *reading;
+                    let $connection = &mut Conn::new(&mut *reading, $display.primary.statements());
                     let value = $query.await?;
                     reading.end().await?;
                     Ok::<_, sqlx::Error>(value)

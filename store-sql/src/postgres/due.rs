@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 use workflow_core::adapter::{DueTimer, DueWork, TimerKey, TimerRow};
 use workflow_core::{ForeignId, RunId, StatusCode, TimerName, Timestamp, Version, WorkflowName};
 
+use super::connect::Conn;
 use super::create::array;
 use super::read::{limit, lookup, retry_row};
 use super::stamp::instant;
@@ -24,7 +25,7 @@ const RETRIES: &str = "select t.run_id, t.version, t.process, t.attempt, t.due_a
 
 /// What is due at present: `None` is the server's.
 pub(super) async fn due(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     workflows: &[WorkflowName],
     count: usize,
     present: Option<NaiveDateTime>,
@@ -45,15 +46,15 @@ pub(super) async fn due(
 
 /// The first rows by their due time that are due, and how long until the next one.
 async fn page(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     statement: &'static str,
     workflows: &[WorkflowName],
     count: usize,
     present: Option<NaiveDateTime>,
 ) -> Result<(Vec<PgRow>, Option<Duration>), sqlx::Error> {
-    let query = sqlx::query(statement).bind(array(workflows, WorkflowName::as_str));
+    let query = sqlx::query(connection.sql(statement)).bind(array(workflows, WorkflowName::as_str));
     let query = query.bind(limit(count).saturating_add(1)).bind(present);
-    let mut rows = query.fetch_all(connection).await?;
+    let mut rows = query.fetch_all(connection.raw()).await?;
     let mut passed = 0;
     while passed < rows.len().min(count) && at(&rows[passed], "due")? <= at(&rows[passed], "present")? {
         passed += 1;
@@ -86,5 +87,5 @@ fn timer(row: &PgRow) -> Option<TimerRow> {
             created_at: instant(row.try_get(7)?),
         })
     };
-    read().map_err(|error| tracing::error!(error = %error, "a row of workflow_timeouts cannot be read")).ok()
+    read().map_err(|error| tracing::error!(error = %error, "a timer's row cannot be read")).ok()
 }

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use sqlx::PgConnection;
 use workflow_core::adapter::{
     Callback, Change, DeadLetter, Effect, NewTimer, RetryKey, RetryUpdate, SlotKey, TimerKey,
 };
 use workflow_core::{RunId, StatusCode, Timestamp, Version, encode_outbox};
 
+use super::connect::Conn;
 use super::create::{array, as_i64, text};
 use super::stamp::column;
 use super::timers;
@@ -21,6 +21,11 @@ const PUT_RETRY: &str = "insert into workflow_retries (run_id, version, process,
     last_error, event) select d.* from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::integer[], \
     $6::timestamp[], $7::text[], $8::bytea[]) as d on conflict (run_id, version, process) do update set attempt = \
     excluded.attempt, due_at = excluded.due_at, last_error = excluded.last_error, event = excluded.event";
+
+const REPLACE_RETRY: &str = "update workflow_retries r set attempt = d.attempt, due_at = d.due_at, last_error = \
+    d.last_error, event = d.event from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::integer[], \
+    $6::timestamp[], $7::text[], $8::bytea[]) as d(run_id, version, process, workflow_name, attempt, due_at, last_error, \
+    event) where r.run_id = d.run_id and r.version = d.version and r.process = d.process";
 
 const PUT_DEAD_LETTER: &str = "insert into workflow_dead_letters (id, workflow_name, run_id, version, process, reason, \
     data, created_at) select d.*, $8 from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], \
@@ -44,9 +49,13 @@ const PUT_CALLBACK: &str = "insert into workflow_inbox (run_id, status, key, pay
 const APPLY_CALLBACK: &str = "update workflow_inbox i set applied = 1, payload = ''::bytea from unnest($1::text[], \
     $2::integer[], $3::text[]) as d(run_id, status, key) where i.run_id = d.run_id and i.status = d.status and i.key = d.key";
 
-const SCRUB: [&str; 3] = [
+/// Reasons and errors may name what the object did; why it was deleted stays.
+const SCRUB: [&str; 5] = [
     "update workflow_history h set object = (select r.object from workflow_records r where r.run_id = h.run_id) where \
      h.object is not null and h.run_id = any($1)",
+    "update workflow_history h set reason = '' from workflow_records r where r.run_id = h.run_id and h.version < r.version \
+     and h.reason <> '' and h.run_id = any($1)",
+    "update workflow_retries set last_error = '' where run_id = any($1)",
     "delete from workflow_inbox where run_id = any($1)",
     "delete from workflow_dead_letters where run_id = any($1)",
 ];
@@ -61,6 +70,7 @@ pub(super) struct Effects<'a> {
     pub(super) put_timers: Vec<&'a NewTimer>,
     delete_retry: Vec<&'a RetryKey>,
     put_retries: Vec<&'a RetryUpdate>,
+    replace_retries: Vec<&'a RetryUpdate>,
     dead_letters: Vec<&'a DeadLetter>,
     delete_outbox: Vec<&'a str>,
     take_slots: Vec<&'a SlotKey>,
@@ -89,6 +99,7 @@ impl<'a> Effects<'a> {
             Effect::CancelTimers(entered) => self.cancel_timers.push((run_id, *entered)),
             Effect::ReleaseTimers => self.release_timers.push(run_id),
             Effect::PutRetry(update) => self.put_retries.push(update),
+            Effect::ReplaceRetry(update) => self.replace_retries.push(update),
             Effect::DeleteRetry(key) => self.delete_retry.push(key),
             Effect::DeleteRetries => self.delete_retries.push(run_id),
             Effect::PutDeadLetter(letter) => self.dead_letters.push(letter),
@@ -103,17 +114,16 @@ impl<'a> Effects<'a> {
         }
     }
 
-    pub(super) async fn write(
-        &self,
-        connection: &mut PgConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    pub(super) async fn write(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         of_runs(connection, DELETE_RETRIES, &self.delete_retries).await?;
         timers::write(connection, self, now).await?;
         self.write_retries(connection, now).await?;
         self.write_dead_letters(connection, now).await?;
         if !self.delete_outbox.is_empty() {
-            sqlx::query(DELETE_OUTBOX).bind(&self.delete_outbox[..]).execute(&mut *connection).await?;
+            sqlx::query(connection.sql(DELETE_OUTBOX))
+                .bind(&self.delete_outbox[..])
+                .execute(connection.raw())
+                .await?;
         }
         of_slots(connection, TAKE_SLOT, &self.take_slots).await?;
         of_slots(connection, FORGET_SLOTS, &self.forget_slots).await?;
@@ -124,45 +134,25 @@ impl<'a> Effects<'a> {
         Ok(())
     }
 
-    async fn write_retries(&self, connection: &mut PgConnection, now: Timestamp) -> Result<(), sqlx::Error> {
+    async fn write_retries(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         let keys = &self.delete_retry;
         if !keys.is_empty() {
-            let query = sqlx::query(DELETE_RETRY)
+            let query = sqlx::query(connection.sql(DELETE_RETRY))
                 .bind(array(keys, |key| key.run_id.to_string()))
                 .bind(array(keys, |key| as_i64(key.version.get())))
                 .bind(array(keys, |key| key.process.as_str()));
-            query.execute(&mut *connection).await?;
+            query.execute(connection.raw()).await?;
         }
-        // One statement cannot write a row twice: the last one of a key counts.
-        let mut keys = HashSet::new();
-        let mut rows: Vec<&RetryUpdate> =
-            self.put_retries.iter().rev().copied().filter(|row| keys.insert(&row.key)).collect();
-        rows.reverse();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let query = sqlx::query(PUT_RETRY)
-            .bind(array(&rows, |row| row.key.run_id.to_string()))
-            .bind(array(&rows, |row| as_i64(row.key.version.get())))
-            .bind(array(&rows, |row| row.key.process.as_str()))
-            .bind(array(&rows, |row| row.event.workflow_name.as_str()))
-            .bind(array(&rows, |row| i32::try_from(row.attempt).unwrap_or(i32::MAX)))
-            .bind(array(&rows, |row| row.due.map(|due| column(due.resolve(now)))))
-            .bind(array(&rows, |row| text(&row.last_error)))
-            .bind(array(&rows, |row| encode_outbox(&row.event)));
-        query.execute(connection).await.map(drop)
+        of_retries(connection, REPLACE_RETRY, &self.replace_retries, now).await?;
+        of_retries(connection, PUT_RETRY, &self.put_retries, now).await
     }
 
-    async fn write_dead_letters(
-        &self,
-        connection: &mut PgConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    async fn write_dead_letters(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         let letters = &self.dead_letters;
         if letters.is_empty() {
             return Ok(());
         }
-        let query = sqlx::query(PUT_DEAD_LETTER)
+        let query = sqlx::query(connection.sql(PUT_DEAD_LETTER))
             .bind(array(letters, |letter| text(&letter.id)))
             .bind(array(letters, |letter| text(&letter.workflow_name)))
             .bind(array(letters, |letter| letter.run_id.map(|run_id| run_id.to_string())))
@@ -171,61 +161,88 @@ impl<'a> Effects<'a> {
             .bind(array(letters, |letter| text(&letter.reason)))
             .bind(array(letters, |letter| &letter.data[..]))
             .bind(column(now));
-        query.execute(connection).await.map(drop)
+        query.execute(connection.raw()).await.map(drop)
     }
 
-    async fn write_callbacks(
-        &self,
-        connection: &mut PgConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    async fn write_callbacks(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         let put = &self.put_callbacks;
         if !put.is_empty() {
-            let query = sqlx::query(PUT_CALLBACK)
+            let query = sqlx::query(connection.sql(PUT_CALLBACK))
                 .bind(array(put, |(run_id, _)| run_id.to_string()))
                 .bind(array(put, |(_, callback)| callback.status.get()))
                 .bind(array(put, |(_, callback)| text(&callback.key)))
                 .bind(array(put, |(_, callback)| &callback.payload[..]))
                 .bind(array(put, |(_, callback)| i16::from(callback.applied)))
                 .bind(now.as_millis());
-            query.execute(&mut *connection).await?;
+            query.execute(connection.raw()).await?;
         }
         let apply = &self.apply_callbacks;
         if apply.is_empty() {
             return Ok(());
         }
-        let query = sqlx::query(APPLY_CALLBACK)
+        let query = sqlx::query(connection.sql(APPLY_CALLBACK))
             .bind(array(apply, |(run_id, ..)| run_id.to_string()))
             .bind(array(apply, |(_, status, _)| status.get()))
             .bind(array(apply, |(.., key)| text(key)));
-        query.execute(connection).await.map(drop)
+        query.execute(connection.raw()).await.map(drop)
     }
 }
 
 /// Runs a statement over an array of runs.
 pub(super) async fn of_runs(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     statement: &'static str,
     runs: &[RunId],
 ) -> Result<(), sqlx::Error> {
     if runs.is_empty() {
         return Ok(());
     }
-    sqlx::query(statement).bind(array(runs, RunId::to_string)).execute(connection).await.map(drop)
+    sqlx::query(connection.sql(statement))
+        .bind(array(runs, RunId::to_string))
+        .execute(connection.raw())
+        .await
+        .map(drop)
+}
+
+/// Runs a statement over an array of retry rows.
+async fn of_retries(
+    connection: &mut Conn<'_>,
+    statement: &'static str,
+    rows: &[&RetryUpdate],
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    // One statement cannot write a row twice: the last one of a key counts.
+    let mut keys = HashSet::new();
+    let mut rows: Vec<&RetryUpdate> =
+        rows.iter().rev().copied().filter(|row| keys.insert(&row.key)).collect();
+    rows.reverse();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let query = sqlx::query(connection.sql(statement))
+        .bind(array(&rows, |row| row.key.run_id.to_string()))
+        .bind(array(&rows, |row| as_i64(row.key.version.get())))
+        .bind(array(&rows, |row| row.key.process.as_str()))
+        .bind(array(&rows, |row| row.event.workflow_name.as_str()))
+        .bind(array(&rows, |row| i32::try_from(row.attempt).unwrap_or(i32::MAX)))
+        .bind(array(&rows, |row| row.due.map(|due| column(due.resolve(now)))))
+        .bind(array(&rows, |row| text(&row.last_error)))
+        .bind(array(&rows, |row| encode_outbox(&row.event)));
+    query.execute(connection.raw()).await.map(drop)
 }
 
 async fn of_slots(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     statement: &'static str,
     keys: &[&SlotKey],
 ) -> Result<(), sqlx::Error> {
     if keys.is_empty() {
         return Ok(());
     }
-    let query = sqlx::query(statement)
+    let query = sqlx::query(connection.sql(statement))
         .bind(array(keys, |key| key.workflow_name.as_str()))
         .bind(array(keys, |key| key.foreign_id.as_str()))
         .bind(array(keys, |key| text(&key.spec)))
         .bind(array(keys, |key| column(key.slot)));
-    query.execute(connection).await.map(drop)
+    query.execute(connection.raw()).await.map(drop)
 }

@@ -101,15 +101,19 @@ pub(super) fn code(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(|code| code.into_owned())
 }
 
-/// Whether others were in the way of a statement, so that its transaction may do better from its beginning. A key that
-/// somebody has is the statement's own affair.
-pub(super) fn is_contention(error: &sqlx::Error) -> bool {
-    class(error) == Class::Again && code(error).as_deref() != Some("23505")
-}
-
 /// What can be done about an error.
 pub(super) fn class(error: &sqlx::Error) -> Class {
     judge(error).0
+}
+
+/// Whether a statement of the user's failed because others were in its way, or with its connection. A key that is taken is
+/// an answer to it, and no reason to begin again.
+pub(super) fn is_in_the_way(error: &sqlx::Error) -> bool {
+    match class(error) {
+        Class::Again => code(error).as_deref() != Some("23505"),
+        Class::Lost => true,
+        Class::Later | Class::Data | Class::Closed | Class::Never => false,
+    }
 }
 
 /// An error of the driver as one of the store: what was tried, where, and what to do.

@@ -2,27 +2,37 @@
 
 use std::sync::Arc;
 
-use sqlx::{PgConnection, QueryBuilder, Row};
+use sqlx::{QueryBuilder, Row};
 use workflow_core::adapter::{Cursor, ListPage, ListQuery, Page};
 
+use super::connect::Conn;
 use super::create::{array, parse};
-use super::read::{RECORD, limit, record};
+use super::read::{limit, record};
 use super::stamp::{column, instant};
+use crate::record_row::record_columns;
 
-/// The names of all workflows, each found by a look into the index behind the one before.
-const NAMES: &str = "with recursive names as ((select workflow_name as name from workflow_records order by workflow_name \
-    limit 1) union all select (select workflow_name from workflow_records where workflow_name > n.name order by \
-    workflow_name limit 1) from names n where n.name is not null) ";
+/// The runs of one workflow.
+const OF_ONE: &str = concat!("select ", record_columns!(), " from workflow_records where workflow_name = ");
+
+/// The runs of all workflows: the names of all, each found by a look into the index behind the one before, and what is
+/// wanted of each.
+const OF_ALL: &str = concat!(
+    "with recursive names as ((select workflow_name as name from workflow_records order by workflow_name limit 1) union all \
+     select (select workflow_name from workflow_records where workflow_name > n.name order by workflow_name limit 1) from \
+     names n where n.name is not null) select ",
+    record_columns!(),
+    " from names n cross join lateral (select * from workflow_records where workflow_name = n.name"
+);
 
 type Text = QueryBuilder<sqlx::Postgres>;
 
-pub(super) async fn list(connection: &mut PgConnection, query: &ListQuery) -> Result<ListPage, sqlx::Error> {
-    let mut rows = text(query).build().fetch_all(connection).await?;
+pub(super) async fn list(connection: &mut Conn<'_>, query: &ListQuery) -> Result<ListPage, sqlx::Error> {
+    let mut rows = text(connection, query).build().fetch_all(connection.raw()).await?;
     let more = rows.len() > query.limit;
     rows.truncate(query.limit);
     let mut page = ListPage::default();
     for row in &rows {
-        match record(row) {
+        match record(row, connection.names()) {
             Ok(record) => page.records.push(Arc::new(record)),
             Err(error) => page.unreadable.push(error),
         }
@@ -34,7 +44,7 @@ pub(super) async fn list(connection: &mut PgConnection, query: &ListQuery) -> Re
 }
 
 /// A list of one workflow walks the index of its runs by age; a list of all merges the first rows of each.
-fn text(query: &ListQuery) -> Text {
+fn text(connection: &Conn<'_>, query: &ListQuery) -> Text {
     let skipped = match query.page {
         Page::Offset(skip) => i64::try_from(skip).unwrap_or(i64::MAX),
         Page::After(_) => 0,
@@ -43,15 +53,12 @@ fn text(query: &ListQuery) -> Text {
     let rows = limit(query.limit).saturating_add(1);
     let mut text;
     if let Some(name) = &query.workflow_name {
-        text = Text::new(format!("select {RECORD} from workflow_records where workflow_name = "));
+        text = Text::new(connection.sql(OF_ONE).as_str());
         text.push_bind(name.as_str().to_owned());
         filters(&mut text, query);
         order(&mut text, query, rows);
     } else {
-        text = Text::new(format!(
-            "{NAMES} select {RECORD} from names n cross join lateral (select * from workflow_records where workflow_name = \
-             n.name"
-        ));
+        text = Text::new(connection.sql(OF_ALL).as_str());
         filters(&mut text, query);
         order(&mut text, query, rows.saturating_add(skipped));
         text.push(") r");

@@ -8,13 +8,15 @@ use sqlx::Connection;
 use workflow_core::adapter::{BackendError, Clock, ErrorKind};
 
 use super::clock::StampClock;
-use super::connect::{Access, Limits, Place};
+use super::connect::{Access, Conn, Limits, Place};
 use super::display::Display;
 use super::handle::Postgres;
 use super::store::{PostgresStore, Settings};
 use super::transaction::Database;
 use super::{pooler, schema};
 use crate::config::{Dsn, PoolOptions, PostgresDsn};
+use crate::names::{Keys, Statements};
+use crate::{Dialect, TableNames};
 
 /// How long a statement waits for a lock if nothing else is said.
 const LOCK: Duration = Duration::from_secs(2);
@@ -51,6 +53,7 @@ pub struct PostgresOptions {
     settings: Settings,
     clock: StampClock,
     replica: Option<String>,
+    tables: TableNames,
     migrate: bool,
 }
 
@@ -60,15 +63,21 @@ impl Default for PostgresOptions {
     }
 }
 
+/// The limits if nothing else is said.
+pub(super) fn limits() -> Limits {
+    Limits { lock: LOCK, idle_in_transaction: IDLE_TRANSACTION }
+}
+
 impl PostgresOptions {
     /// The defaults.
     pub fn new() -> Self {
         Self {
             pool: PoolOptions::new(),
-            limits: Limits { lock: LOCK, idle_in_transaction: IDLE_TRANSACTION },
+            limits: limits(),
             settings: Settings { object_bytes_max: OBJECT_BYTES_MAX, poll_every: POLL_EVERY },
             clock: StampClock::default(),
             replica: None,
+            tables: TableNames::default(),
             migrate: true,
         }
     }
@@ -120,6 +129,12 @@ impl PostgresOptions {
         self
     }
 
+    /// Tables with other names than the default ones; see [`TableNames`].
+    pub fn tables(mut self, names: TableNames) -> Self {
+        self.tables = names;
+        self
+    }
+
     /// Refuses a database whose tables are not there or are too old, instead of making them.
     pub fn without_migrating(mut self) -> Self {
         self.migrate = false;
@@ -140,32 +155,37 @@ impl PostgresOptions {
     /// # Errors
     /// As [`Postgres::connect`].
     pub async fn connect_to(self, dsn: &PostgresDsn) -> Result<Postgres, BackendError> {
+        self.tables.check(Dialect::Postgres).map_err(|error| {
+            BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
+        })?;
         self.pool.check().and_then(|()| dsn.tls.check_files()).map_err(wrong)?;
         let replica = self.replica.as_deref().map(parse).transpose()?;
-        let replica = replica.map(|dsn| self.replica_at(dsn));
+        let replica = replica.map(|dsn| replica_at(dsn, self.pool, self.limits));
         let place = Place::new(dsn.clone(), self.pool, self.limits, Access::Write);
         let mut connection = place.connect().await.map_err(|error| place.wrap("connect", error))?;
         place.check(&connection)?;
         if !place.is_pooled() {
             pooler::refuse(&mut connection, &place).await?;
         }
+        let statements = Statements::new(self.tables, Keys::Plain);
+        let mut conn = Conn::new(&mut connection, &statements);
         if self.migrate {
-            schema::migrate(&mut connection, &place).await?;
+            schema::migrate(&mut conn, &place).await?;
         } else {
-            schema::require(&mut connection, &place).await?;
+            schema::require(&mut conn, &place).await?;
         }
         // It has done its work; that it cannot be closed in order is nobody's loss.
         let _ = connection.close().await;
         let pool = place.pool().await?;
-        let database = Database::new(pool, Arc::new(place), self.clock);
+        let database = Database::new(pool, Arc::new(place), self.clock, statements);
         let display = Display::new(database.clone(), replica);
         Ok(Postgres::new(PostgresStore::new(database, display, self.settings)))
     }
+}
 
-    fn replica_at(&self, dsn: PostgresDsn) -> Place {
-        let wait = self.pool.acquire_timeout_or(dsn.connect_timeout).min(REPLICA_WAIT);
-        Place::new(dsn, self.pool.acquire_timeout(wait), self.limits, Access::Read)
-    }
+fn replica_at(dsn: PostgresDsn, pool: PoolOptions, limits: Limits) -> Place {
+    let wait = pool.acquire_timeout_or(dsn.connect_timeout).min(REPLICA_WAIT);
+    Place::new(dsn, pool.acquire_timeout(wait), limits, Access::Read)
 }
 
 fn wrong(error: crate::config::DsnError) -> BackendError {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 use workflow_core::adapter::{OutboxPage, StoredOutboxRow};
 use workflow_core::{EventId, decode_outbox};
 
+use super::connect::Conn;
 use super::read::limit;
 use super::stamp::instant;
 
@@ -15,12 +16,12 @@ const PAGE: &str =
     "select id, workflow_name, data, created_at from workflow_outbox where id > $1 order by id limit $2";
 
 pub(super) async fn outbox(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     after: Option<&str>,
     count: usize,
 ) -> Result<OutboxPage, sqlx::Error> {
-    let query = sqlx::query(PAGE).bind(after.unwrap_or_default()).bind(limit(count));
-    let rows = query.fetch_all(connection).await?;
+    let query = sqlx::query(connection.sql(PAGE)).bind(after.unwrap_or_default()).bind(limit(count));
+    let rows = query.fetch_all(connection.raw()).await?;
     Ok(OutboxPage {
         more: rows.len() == count,
         rows: rows.iter().map(stored).collect::<Result<_, sqlx::Error>>()?,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::NaiveDateTime;
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 use workflow_core::adapter::{
     BackendError, Callback, DeadLetter, Found, HistoryQuery, RetryKey, RetryRow, SlotKey,
 };
@@ -15,58 +15,74 @@ use workflow_core::{
     decode_outbox,
 };
 
+use super::connect::Conn;
 use super::create::{array, as_i64, text};
 use super::error::corrupt;
 use super::stamp::instant;
-use crate::record_row::RecordRow;
+use crate::record_row::{RecordRow, record_columns};
+use crate::{Table, TableNames};
 
-/// The columns of a record, in the order in which [`record`] reads them.
-pub(super) const RECORD: &str = "run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, \
-                                 meta, version, last_event_id, paused_by, start_key";
+const LOOKUP: &str = concat!("select ", record_columns!(), " from workflow_records where run_id = any($1)");
+
+/// The live run of a foreign id, or else its newest one.
+const LATEST: &str = concat!(
+    "select ",
+    record_columns!(),
+    " from ((select * from workflow_records where workflow_name = $1 and foreign_id = $2 and live) union all (select * from \
+     workflow_records where workflow_name = $1 and foreign_id = $2 order by created_at desc, run_id desc limit 1)) r order \
+     by live desc limit 1"
+);
+
+const STARTED_BY: &str = concat!(
+    "select ",
+    record_columns!(),
+    " from workflow_records where workflow_name = $1 and start_key = $2"
+);
 
 const ENTERED: &str = "select d.ord from unnest($1::text[], $2::integer[]) with ordinality as d(run_id, status, ord) where \
     exists (select 1 from workflow_history h where h.run_id = d.run_id and h.to_status = d.status)";
 
-/// A record from a row that was selected by [`RECORD`].
-pub(super) fn record(row: &PgRow) -> Result<Record, BackendError> {
+/// A record from a row that was selected by [`record_columns`].
+pub(super) fn record(row: &PgRow, names: &TableNames) -> Result<Record, BackendError> {
+    let version: i64 = value(row, 9, names)?;
     let row = RecordRow {
-        run_id: value(row, 0)?,
-        workflow_name: value(row, 1)?,
-        foreign_id: value(row, 2)?,
-        run_state: value::<i32>(row, 3)?.into(),
-        status: value::<i32>(row, 4)?.into(),
-        object: value(row, 5)?,
-        created_at: instant(value(row, 6)?).as_millis(),
-        updated_at: instant(value(row, 7)?).as_millis(),
-        meta: value(row, 8)?,
-        version: value(row, 9)?,
-        last_event_id: value(row, 10)?,
-        paused_by: value(row, 11)?,
-        start_key: value(row, 12)?,
+        run_id: value(row, 0, names)?,
+        workflow_name: value(row, 1, names)?,
+        foreign_id: value(row, 2, names)?,
+        run_state: value::<i32>(row, 3, names)?.into(),
+        status: value::<i32>(row, 4, names)?.into(),
+        object: value(row, 5, names)?,
+        created_at: instant(value(row, 6, names)?).as_millis(),
+        updated_at: instant(value(row, 7, names)?).as_millis(),
+        meta: value(row, 8, names)?,
+        version,
+        last_event_id: value(row, 10, names)?,
+        paused_by: value(row, 11, names)?,
+        start_key: value(row, 12, names)?,
     };
-    row.into_record()
+    row.into_shared_record(Some(version), names.records())
 }
 
-fn value<'r, V>(row: &'r PgRow, at: usize) -> Result<V, BackendError>
+fn value<'r, V>(row: &'r PgRow, at: usize, names: &TableNames) -> Result<V, BackendError>
 where
     V: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
 {
     let run = || row.try_get::<String, _>(0).unwrap_or_default();
-    row.try_get(at).map_err(|error| corrupt("workflow_records", format_args!("run {}: {error}", run())))
+    row.try_get(at).map_err(|error| corrupt(names.records(), format_args!("run {}: {error}", run())))
 }
 
-pub(super) async fn lookup(connection: &mut PgConnection, runs: &[RunId]) -> Result<Vec<Found>, sqlx::Error> {
+pub(super) async fn lookup(connection: &mut Conn<'_>, runs: &[RunId]) -> Result<Vec<Found>, sqlx::Error> {
     if runs.is_empty() {
         return Ok(Vec::new());
     }
-    let text = format!("select {RECORD} from workflow_records where run_id = any($1)");
-    let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(array(runs, RunId::to_string));
-    let rows = query.fetch_all(connection).await?;
+    let query = sqlx::query(connection.sql(LOOKUP)).bind(array(runs, RunId::to_string));
+    let rows = query.fetch_all(connection.raw()).await?;
+    let names = connection.names();
     let mut found: HashMap<RunId, Found> = HashMap::with_capacity(rows.len());
     for row in &rows {
         let run_id: &str = row.try_get(0)?;
         if let Ok(run_id) = run_id.parse() {
-            found.insert(run_id, record(row).map(|record| Some(Arc::new(record))));
+            found.insert(run_id, record(row, names).map(|record| Some(Arc::new(record))));
         }
     }
     Ok(runs.iter().map(|run_id| found.get(run_id).cloned().unwrap_or(Ok(None))).collect())
@@ -74,55 +90,50 @@ pub(super) async fn lookup(connection: &mut PgConnection, runs: &[RunId]) -> Res
 
 /// The live run of a foreign id, or else its newest one.
 pub(super) async fn latest(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     workflow: &str,
     foreign_id: &str,
 ) -> Result<Found, sqlx::Error> {
-    let text = format!(
-        "select {RECORD} from ((select * from workflow_records where workflow_name = $1 and foreign_id = $2 and live) \
-         union all (select * from workflow_records where workflow_name = $1 and foreign_id = $2 order by created_at desc, \
-         run_id desc limit 1)) r order by live desc limit 1"
-    );
-    one(connection, text, workflow, foreign_id).await
+    one(connection, LATEST, workflow, foreign_id).await
 }
 
 /// The run that a start key made.
 pub(super) async fn started_by(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     workflow: &str,
     key: &str,
 ) -> Result<Found, sqlx::Error> {
-    let text = format!("select {RECORD} from workflow_records where workflow_name = $1 and start_key = $2");
-    one(connection, text, workflow, key).await
+    one(connection, STARTED_BY, workflow, key).await
 }
 
 async fn one(
-    connection: &mut PgConnection,
-    text: String,
+    connection: &mut Conn<'_>,
+    text: &'static str,
     workflow: &str,
     key: &str,
 ) -> Result<Found, sqlx::Error> {
-    let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(workflow).bind(key);
-    let row = query.fetch_optional(connection).await?;
-    Ok(row.map(|row| record(&row).map(Arc::new)).transpose())
+    let query = sqlx::query(connection.sql(text)).bind(workflow).bind(key);
+    let row = query.fetch_optional(connection.raw()).await?;
+    Ok(row.map(|row| record(&row, connection.names()).map(Arc::new)).transpose())
 }
 
 pub(super) async fn history(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     query: &HistoryQuery,
 ) -> Result<Result<Vec<HistoryEntry>, BackendError>, sqlx::Error> {
     let text = "select workflow_name, version, from_status, to_status, run_state, reason, actor, attempt, duration_us, \
                 at, object from workflow_history where run_id = $1 and version > $2 order by version limit $3";
-    let rows = sqlx::query(text)
+    let rows = sqlx::query(connection.sql(text))
         .bind(query.run_id.to_string())
         .bind(as_i64(query.after.map_or(0, Version::get)))
         .bind(limit(query.limit))
-        .fetch_all(connection)
+        .fetch_all(connection.raw())
         .await?;
-    Ok(rows.iter().map(|row| entry(row, query.run_id)).collect())
+    let table = connection.names().table(Table::History);
+    Ok(rows.iter().map(|row| entry(row, &table, query.run_id)).collect())
 }
 
-fn entry(row: &PgRow, run_id: RunId) -> Result<HistoryEntry, BackendError> {
+fn entry(row: &PgRow, table: &str, run_id: RunId) -> Result<HistoryEntry, BackendError> {
     let read = || -> Result<HistoryEntry, Box<dyn std::error::Error>> {
         let from: Option<i32> = row.try_get(2)?;
         Ok(HistoryEntry {
@@ -140,21 +151,21 @@ fn entry(row: &PgRow, run_id: RunId) -> Result<HistoryEntry, BackendError> {
             object: row.try_get::<Option<Vec<u8>>, _>(10)?.map(Bytes::from),
         })
     };
-    read().map_err(|error| corrupt("workflow_history", format_args!("run {run_id}: {error}")))
+    read().map_err(|error| corrupt(table, format_args!("run {run_id}: {error}")))
 }
 
 pub(super) async fn entered(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     runs: &[(RunId, StatusCode)],
 ) -> Result<Vec<bool>, sqlx::Error> {
     let mut entered = vec![false; runs.len()];
     if runs.is_empty() {
         return Ok(entered);
     }
-    let query = sqlx::query_scalar::<_, i64>(ENTERED)
+    let query = sqlx::query_scalar::<_, i64>(connection.sql(ENTERED))
         .bind(array(runs, |(run_id, _)| run_id.to_string()))
         .bind(array(runs, |(_, status)| status.get()));
-    let places: HashSet<i64> = query.fetch_all(connection).await?.into_iter().collect();
+    let places: HashSet<i64> = query.fetch_all(connection.raw()).await?.into_iter().collect();
     for (place, entered) in (1..).zip(&mut entered) {
         *entered = places.contains(&place);
     }
@@ -162,16 +173,16 @@ pub(super) async fn entered(
 }
 
 pub(super) async fn retry(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     key: &RetryKey,
 ) -> Result<Option<RetryRow>, sqlx::Error> {
     let text = "select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = \
                 $1 and version = $2 and process = $3";
-    let query = sqlx::query(text)
+    let query = sqlx::query(connection.sql(text))
         .bind(key.run_id.to_string())
         .bind(as_i64(key.version.get()))
         .bind(key.process.as_str());
-    Ok(query.fetch_optional(connection).await?.as_ref().map(retry_row).transpose()?.flatten())
+    Ok(query.fetch_optional(connection.raw()).await?.as_ref().map(retry_row).transpose()?.flatten())
 }
 
 /// A retry row; `None` if its event cannot be read any more, so that it is as good as not there.
@@ -187,7 +198,7 @@ pub(super) fn retry_row(row: &PgRow) -> Result<Option<RetryRow>, sqlx::Error> {
         decode_outbox(&event),
     );
     let (Ok(run_id), Some(version), Ok(process), Ok(event)) = read else {
-        tracing::error!(run_id, "a row of workflow_retries cannot be read");
+        tracing::error!(run_id, "a retry row cannot be read");
         return Ok(None);
     };
     Ok(Some(RetryRow {
@@ -200,12 +211,16 @@ pub(super) fn retry_row(row: &PgRow) -> Result<Option<RetryRow>, sqlx::Error> {
 }
 
 pub(super) async fn inbox(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     run_id: RunId,
     status: StatusCode,
 ) -> Result<Vec<Callback>, sqlx::Error> {
     let text = "select key, payload, applied from workflow_inbox where run_id = $1 and status = $2 order by noted, key";
-    let rows = sqlx::query(text).bind(run_id.to_string()).bind(status.get()).fetch_all(connection).await?;
+    let rows = sqlx::query(connection.sql(text))
+        .bind(run_id.to_string())
+        .bind(status.get())
+        .fetch_all(connection.raw())
+        .await?;
     let callback = |row: &PgRow| -> Result<Callback, sqlx::Error> {
         Ok(Callback {
             status,
@@ -218,37 +233,38 @@ pub(super) async fn inbox(
 }
 
 pub(super) async fn last_slot(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     key: &SlotKey,
 ) -> Result<Option<Timestamp>, sqlx::Error> {
     let statement =
         "select max(slot) from workflow_slots where workflow_name = $1 and foreign_id = $2 and spec = $3";
-    let query = sqlx::query_scalar::<_, Option<NaiveDateTime>>(statement);
+    let query = sqlx::query_scalar::<_, Option<NaiveDateTime>>(connection.sql(statement));
     let query = query.bind(key.workflow_name.as_str()).bind(key.foreign_id.as_str()).bind(text(&key.spec));
-    Ok(query.fetch_one(connection).await?.map(instant))
+    Ok(query.fetch_one(connection.raw()).await?.map(instant))
 }
 
 pub(super) async fn dead_letters(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     count: usize,
 ) -> Result<Vec<DeadLetter>, sqlx::Error> {
     let text = "select id, workflow_name, run_id, version, process, reason, data, created_at from workflow_dead_letters \
                 order by created_at, id limit $1";
-    let rows = sqlx::query(text).bind(limit(count)).fetch_all(connection).await?;
-    let letter = |row: &PgRow| -> Result<DeadLetter, sqlx::Error> {
-        let (run_id, version): (Option<&str>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
-        Ok(DeadLetter {
-            id: row.try_get::<String, _>(0)?.into(),
-            workflow_name: row.try_get::<String, _>(1)?.into(),
-            run_id: run_id.and_then(|run_id| run_id.parse().ok()),
-            version: version.and_then(|version| Version::new(version.unsigned_abs())),
-            process: row.try_get::<String, _>(4)?.into(),
-            reason: row.try_get::<String, _>(5)?.into(),
-            data: Bytes::from(row.try_get::<Vec<u8>, _>(6)?),
-            created_at: instant(row.try_get(7)?),
-        })
-    };
-    rows.iter().map(letter).collect()
+    let rows = sqlx::query(connection.sql(text)).bind(limit(count)).fetch_all(connection.raw()).await?;
+    rows.iter().map(dead_letter).collect()
+}
+
+pub(super) fn dead_letter(row: &PgRow) -> Result<DeadLetter, sqlx::Error> {
+    let (run_id, version): (Option<&str>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);
+    Ok(DeadLetter {
+        id: row.try_get::<String, _>(0)?.into(),
+        workflow_name: row.try_get::<String, _>(1)?.into(),
+        run_id: run_id.and_then(|run_id| run_id.parse().ok()),
+        version: version.and_then(|version| Version::new(version.unsigned_abs())),
+        process: row.try_get::<String, _>(4)?.into(),
+        reason: row.try_get::<String, _>(5)?.into(),
+        data: Bytes::from(row.try_get::<Vec<u8>, _>(6)?),
+        created_at: instant(row.try_get(7)?),
+    })
 }
 
 /// How many rows at most, as the server takes it.

@@ -69,7 +69,8 @@ macro_rules! read {
             tries += 1;
             let read = async {
                 let mut reading = database.reading(tries > 1).await?;
-                let $connection = &mut *reading;
+                let $connection =
+                    &mut $crate::postgres::connect::Conn::new(&mut *reading, database.statements());
                 let value = $query.await?;
                 reading.end().await?;
                 Ok::<_, sqlx::Error>(value)

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use workflow_core::adapter::{BackendError, Clock, ErrorKind, SystemClock};
 
 use super::connect::Place;
+use crate::names::Statements;
 
 /// The lock is that of the table of records, so that each schema has its own.
 const LOCK: &str =
@@ -44,14 +45,15 @@ pub(super) struct EngineRight {
 }
 
 impl EngineRight {
-    pub(super) async fn take(place: &Arc<Place>) -> Result<Self, BackendError> {
+    pub(super) async fn take(place: &Arc<Place>, statements: &Statements) -> Result<Self, BackendError> {
         for _ in 0..TRIES_MAX {
             if let Some(session) =
-                lock(place).await.map_err(|error| place.wrap("take the engine's lock", error))?
+                lock(place, statements).await.map_err(|error| place.wrap("take the engine's lock", error))?
             {
                 let held = Arc::new(AtomicBool::new(true));
                 let (end, ended) = oneshot::channel();
-                let keeper = tokio::spawn(keep(session, Arc::clone(place), Arc::clone(&held), ended));
+                let kept = (Arc::clone(place), statements.clone());
+                let keeper = tokio::spawn(keep(session, kept, Arc::clone(&held), ended));
                 return Ok(Self { held, end, keeper });
             }
             SystemClock::new().sleep(TRY_EVERY).await;
@@ -77,7 +79,7 @@ impl EngineRight {
 }
 
 /// A session with the lock; `None` if somebody else has it.
-async fn lock(place: &Place) -> Result<Option<PgListener>, sqlx::Error> {
+async fn lock(place: &Place, statements: &Statements) -> Result<Option<PgListener>, sqlx::Error> {
     // A listener waits for what the server says by itself, and so learns of the session's end without asking.
     let pool = PgPoolOptions::new()
         .max_connections(1)
@@ -94,7 +96,7 @@ async fn lock(place: &Place) -> Result<Option<PgListener>, sqlx::Error> {
             LOCK_OF_TRANSACTION
         }
     };
-    let locked: bool = sqlx::query_scalar(statement).fetch_one(&mut session).await?;
+    let locked: bool = sqlx::query_scalar(statements.sql(statement)).fetch_one(&mut session).await?;
     if !locked && place.is_pooled() {
         sqlx::raw_sql(END).execute(&mut session).await?;
     }
@@ -103,7 +105,7 @@ async fn lock(place: &Place) -> Result<Option<PgListener>, sqlx::Error> {
 
 async fn keep(
     session: PgListener,
-    place: Arc<Place>,
+    (place, statements): (Arc<Place>, Statements),
     held: Arc<AtomicBool>,
     mut ended: oneshot::Receiver<()>,
 ) {
@@ -120,7 +122,7 @@ async fn keep(
                 tracing::warn!(place = place.name(), "the session with the engine's lock was lost");
             }
             None => {
-                match lock(&place).await {
+                match lock(&place, &statements).await {
                     Ok(Some(again)) => {
                         session = Some(again);
                         held.store(true, Ordering::Release);

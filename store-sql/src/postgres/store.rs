@@ -49,6 +49,10 @@ impl PostgresStore {
         Self(Arc::new(Inner { database, display, settings, right: Mutex::default() }))
     }
 
+    pub(super) fn primary(&self) -> &Database {
+        &self.0.database
+    }
+
     /// The connections that the store uses.
     pub fn pool(&self) -> &sqlx::PgPool {
         self.0.database.pool()
@@ -90,7 +94,7 @@ impl Store for PostgresStore {
             let context = format!("an engine runs on {} in this process already", self.database());
             return Err(BackendError::new(ErrorKind::AlreadyRunning, context));
         }
-        *right = Some(EngineRight::take(self.0.database.place()).await?);
+        *right = Some(EngineRight::take(self.0.database.place(), self.0.database.statements()).await?);
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! Timers: written, held, completed, cancelled.
 
-use sqlx::PgConnection;
 use workflow_core::Timestamp;
 use workflow_core::adapter::{NewTimer, TimerKey};
 
+use super::connect::Conn;
 use super::create::{array, as_i64};
 use super::effects::{Effects, of_runs};
 use super::stamp::column;
@@ -28,44 +28,44 @@ const PUT: &str = "insert into workflow_timeouts (run_id, entered, name, status,
 
 /// Writes what changes do to timers: those of the status that is left first.
 pub(super) async fn write(
-    connection: &mut PgConnection,
+    connection: &mut Conn<'_>,
     effects: &Effects<'_>,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
     set(connection, &effects.set_timers).await?;
     let cancel = &effects.cancel_timers;
     if !cancel.is_empty() {
-        let query = sqlx::query(CANCEL)
+        let query = sqlx::query(connection.sql(CANCEL))
             .bind(array(cancel, |(run_id, _)| run_id.to_string()))
             .bind(array(cancel, |(_, entered)| entered.map(|version| as_i64(version.get()))));
-        query.execute(&mut *connection).await?;
+        query.execute(connection.raw()).await?;
     }
     of_runs(connection, RELEASE, &effects.release_timers).await?;
     put(connection, &effects.put_timers, now).await
 }
 
-async fn set(connection: &mut PgConnection, timers: &[(&TimerKey, i16)]) -> Result<(), sqlx::Error> {
+async fn set(connection: &mut Conn<'_>, timers: &[(&TimerKey, i16)]) -> Result<(), sqlx::Error> {
     if timers.is_empty() {
         return Ok(());
     }
-    let query = sqlx::query(SET)
+    let query = sqlx::query(connection.sql(SET))
         .bind(array(timers, |(key, _)| key.run_id.to_string()))
         .bind(array(timers, |(key, _)| as_i64(key.entered.get())))
         .bind(array(timers, |(key, _)| key.name.as_str()))
         .bind(array(timers, |(_, state)| *state));
-    query.execute(connection).await.map(drop)
+    query.execute(connection.raw()).await.map(drop)
 }
 
-async fn put(connection: &mut PgConnection, timers: &[&NewTimer], now: Timestamp) -> Result<(), sqlx::Error> {
+async fn put(connection: &mut Conn<'_>, timers: &[&NewTimer], now: Timestamp) -> Result<(), sqlx::Error> {
     if timers.is_empty() {
         return Ok(());
     }
-    let query = sqlx::query(PUT)
+    let query = sqlx::query(connection.sql(PUT))
         .bind(array(timers, |timer| timer.key.run_id.to_string()))
         .bind(array(timers, |timer| as_i64(timer.key.entered.get())))
         .bind(array(timers, |timer| timer.key.name.as_str()))
         .bind(array(timers, |timer| timer.status.get()))
         .bind(array(timers, |timer| column(timer.due.resolve(now))))
         .bind(column(now));
-    query.execute(connection).await.map(drop)
+    query.execute(connection.raw()).await.map(drop)
 }

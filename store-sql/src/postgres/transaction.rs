@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, PgConnection, PgPool, Row};
+use sqlx::{Connection, PgConnection, PgPool, Row, SqlStr};
 use workflow_core::Timestamp;
 use workflow_core::adapter::{BackendError, BoxFuture, Clock, ErrorKind, SystemClock};
 
 use super::clock::StampClock;
-use super::connect::Place;
+use super::connect::{Conn, Place};
 use super::error::{Class, class, code, no_connection};
 use super::reading::Reading;
+use crate::names::Statements;
 
 /// How often a transaction is tried. With a lock's time-out that is longer than a frozen owner may keep a lock.
 const ATTEMPTS_MAX: u32 = 5;
@@ -35,25 +36,44 @@ const REASON_WAIT: Duration = Duration::from_secs(1);
 /// A commit must not be cut short: with a synchronous standby it would stay, and be reported as failed.
 const COMMIT: &str = "set local statement_timeout = 0; commit";
 
-/// A database: its pool, its place and its clock. Clones share them.
+/// A database: its pool, its place, its clock and the names of its tables. Clones share them.
 #[derive(Clone)]
 pub(super) struct Database {
     pool: PgPool,
     place: Arc<Place>,
     clock: StampClock,
+    statements: Statements,
 }
 
 /// A transaction that has begun.
 pub(super) struct Tx {
     connection: PoolConnection<sqlx::Postgres>,
+    statements: Statements,
     xid: String,
     now: Timestamp,
+    repeated: bool,
     ended: bool,
 }
 
 impl Tx {
-    pub(super) fn connection(&mut self) -> &mut PgConnection {
+    /// The driver's connection.
+    pub(super) fn raw(&mut self) -> &mut PgConnection {
         &mut self.connection
+    }
+
+    /// The connection with the names of the tables.
+    pub(super) fn conn(&mut self) -> Conn<'_> {
+        Conn::new(&mut self.connection, &self.statements)
+    }
+
+    /// The text of a statement that is written with the default names.
+    pub(super) fn sql(&self, text: &'static str) -> SqlStr {
+        self.statements.sql(text)
+    }
+
+    /// Whether an attempt before it failed.
+    pub(super) fn is_repeated(&self) -> bool {
+        self.repeated
     }
 
     /// When it began, in whole milliseconds.
@@ -87,8 +107,12 @@ enum Fate {
 }
 
 impl Database {
-    pub(super) fn new(pool: PgPool, place: Arc<Place>, clock: StampClock) -> Self {
-        Self { pool, place, clock }
+    pub(super) fn new(pool: PgPool, place: Arc<Place>, clock: StampClock, statements: Statements) -> Self {
+        Self { pool, place, clock, statements }
+    }
+
+    pub(super) fn statements(&self) -> &Statements {
+        &self.statements
     }
 
     pub(super) fn place(&self) -> &Arc<Place> {
@@ -197,11 +221,11 @@ impl Database {
         BackendError::with_source(ErrorKind::UnknownOutcome, context, error)
     }
 
-    async fn attempt<V, W>(&self, work: &W, tested: bool) -> Result<V, Failed<V>>
+    async fn attempt<V, W>(&self, work: &W, repeated: bool) -> Result<V, Failed<V>>
     where
         W: for<'c> Fn(&'c mut Tx) -> BoxFuture<'c, Result<V, sqlx::Error>>,
     {
-        let mut tx = self.begin(tested).await.map_err(Failed::Before)?;
+        let mut tx = self.begin(repeated).await.map_err(Failed::Before)?;
         match work(&mut tx).await {
             Ok(value) => match execute(&mut tx.connection, COMMIT).await {
                 Ok(()) => {
@@ -215,8 +239,8 @@ impl Database {
         }
     }
 
-    async fn begin(&self, tested: bool) -> Result<Tx, sqlx::Error> {
-        let mut connection = self.connection(tested).await?;
+    async fn begin(&self, repeated: bool) -> Result<Tx, sqlx::Error> {
+        let mut connection = self.connection(repeated).await?;
         let begun: Result<(String, i64), sqlx::Error> = async {
             let begin = sqlx::AssertSqlSafe(self.begin_statement());
             let rows = sqlx::raw_sql(begin).fetch_all(&mut *connection).await?;
@@ -227,7 +251,7 @@ impl Database {
         match begun {
             Ok((xid, now)) => {
                 let now = self.clock.now(Timestamp::from_millis(now));
-                Ok(Tx { connection, xid, now, ended: false })
+                Ok(Tx { connection, statements: self.statements.clone(), xid, now, repeated, ended: false })
             }
             Err(error) => {
                 connection.close_on_drop();

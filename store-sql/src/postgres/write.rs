@@ -1,4 +1,5 @@
-//! What was decided is written: records, outbox rows and history, in one statement.
+//! What was decided is written: records, outbox rows and history, in one statement for ordinary transitions and one for
+//! all else.
 
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
@@ -8,11 +9,13 @@ use workflow_core::{EventId, HistoryEntry, Record, encode_outbox};
 use super::commit::Decided;
 use super::create::{array, as_i64, text};
 use super::stamp::column;
+use super::together::{self, Transition};
 use super::transaction::Tx;
 
 /// Everything but new runs and effects, acknowledged outbox rows among them: a statement costs a hop to the server and
 /// back, which is worth many rows. The rows of the runs are locked and their versions compared; the version is named
-/// again, so that whoever changes that finds nothing updated.
+/// again, so that whoever changes that finds nothing updated. It may be lower in the column, where the Go library stored
+/// the one before.
 const WRITE: &str = "with sent as (insert into workflow_outbox (id, workflow_name, data, created_at, run_id, \
     record_version, bucket) select d.id, d.workflow_name, d.data, $1, d.run_id, d.version, d.bucket from \
     unnest($2::text[], $3::text[], $4::bytea[], $5::text[], $6::bigint[], $7::smallint[]) as d(id, workflow_name, data, \
@@ -26,7 +29,7 @@ const WRITE: &str = "with sent as (insert into workflow_outbox (id, workflow_nam
     workflow_records r set run_state = d.run_state, status = d.status, object = d.object, updated_at = $1, meta = d.meta, \
     version = d.version, last_event_id = d.event_id, paused_by = d.paused_by from unnest($19::text[], $20::bigint[], \
     $21::integer[], $22::integer[], $23::bytea[], $24::bytea[], $25::bigint[], $26::text[], $27::text[]) as d(run_id, was, \
-    run_state, status, object, meta, version, event_id, paused_by) where r.run_id = d.run_id and r.version = d.was";
+    run_state, status, object, meta, version, event_id, paused_by) where r.run_id = d.run_id and r.version <= d.was";
 
 type Bound<'q> = Query<'q, sqlx::Postgres, PgArguments>;
 
@@ -36,29 +39,52 @@ pub(super) async fn write(
     changes: &[Decided<'_>],
     acked: &[EventId],
 ) -> Result<(), sqlx::Error> {
-    let standing = || changes.iter().filter(|each| each.stands());
-    let rows: Vec<&OutboxRow> = standing().filter_map(|each| each.change.outbox.as_ref()).collect();
-    let entries: Vec<&HistoryEntry> = standing().filter_map(|each| each.change.history.as_ref()).collect();
-    let moves: Vec<(&Record, u64)> = standing()
+    let mut gone = array(acked, EventId::to_string);
+    // In one order, so that no two commits wait for each other.
+    gone.sort_unstable();
+    let mut others = Vec::new();
+    let mut transitions = Vec::new();
+    for each in changes.iter().filter(|each| each.stands()) {
+        // Rows that were there already may have been what made the first attempt fail.
+        match Transition::of(each).filter(|_| !tx.is_repeated()) {
+            Some(transition) => transitions.push(transition),
+            None => others.push(each),
+        }
+    }
+    if !transitions.is_empty() {
+        let moved = transitions.iter().filter(|each| each.moves()).count();
+        let updated = together::write(tx, &transitions, std::mem::take(&mut gone)).await?;
+        all_moved(updated, moved)?;
+    }
+    write_others(tx, &others, gone).await
+}
+
+/// Writes changes of any kind, and deletes the outbox rows that have `gone`.
+async fn write_others(tx: &mut Tx, standing: &[&Decided<'_>], gone: Vec<String>) -> Result<(), sqlx::Error> {
+    let rows: Vec<&OutboxRow> = standing.iter().filter_map(|each| each.change.outbox.as_ref()).collect();
+    let entries: Vec<&HistoryEntry> =
+        standing.iter().filter_map(|each| each.change.history.as_ref()).collect();
+    let moves: Vec<(&Record, u64)> = standing
+        .iter()
         .filter_map(|each| match (&each.record, each.change.expect) {
             (Some(record), Expect::Version(was)) => Some((record, was.get())),
             _ => None,
         })
         .collect();
-    if rows.is_empty() && entries.is_empty() && moves.is_empty() && acked.is_empty() {
+    if rows.is_empty() && entries.is_empty() && moves.is_empty() && gone.is_empty() {
         return Ok(());
     }
-    let query = sqlx::query(WRITE).bind(column(tx.now()));
+    let query = sqlx::query(tx.sql(WRITE)).bind(column(tx.now()));
     let query = bind_moves(bind_entries(bind_rows(query, &rows), &entries), &moves);
-    let mut gone = array(acked, EventId::to_string);
-    // In one order, so that no two commits wait for each other.
-    gone.sort_unstable();
-    let updated = query.bind(gone).execute(tx.connection()).await?.rows_affected();
-    if updated == moves.len() as u64 {
+    let updated = query.bind(gone).execute(tx.raw()).await?.rows_affected();
+    all_moved(updated, moves.len())
+}
+
+fn all_moved(updated: u64, locked: usize) -> Result<(), sqlx::Error> {
+    if updated == locked as u64 {
         return Ok(());
     }
-    let why =
-        format!("{updated} of {} locked runs were updated: is there a trigger on the table?", moves.len());
+    let why = format!("{updated} of {locked} locked runs were updated: is there a trigger on the table?");
     Err(sqlx::Error::Decode(why.into()))
 }
 

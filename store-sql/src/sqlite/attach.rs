@@ -1,14 +1,36 @@
 //! A user's own SQL in the transaction of a transition.
 
+use std::sync::Arc;
+
 use sqlx::SqliteConnection;
 use workflow_core::adapter::{Attached, BoxFuture};
 
+use crate::any::AnyWork;
+
 /// What the store makes of attached work.
-pub(super) struct SqliteWork(Box<WorkFn>);
+pub(crate) struct SqliteWork(Box<WorkFn>);
 
 type WorkFn = dyn for<'c> Fn(&'c mut SqliteConnection) -> BoxFuture<'c, Result<(), String>> + Send + Sync;
 
 impl SqliteWork {
+    pub(crate) fn new<W, E>(work: W) -> Self
+    where
+        W: for<'c> Fn(&'c mut SqliteConnection) -> BoxFuture<'c, Result<(), E>> + Send + Sync + 'static,
+        E: std::fmt::Display + Send + 'static,
+    {
+        let work = Arc::new(work);
+        Self(Box::new(move |connection| {
+            let work = Arc::clone(&work);
+            Box::pin(async move { work(connection).await.map_err(|error| error.to_string()) })
+        }))
+    }
+
+    /// The work of a change, if it is for this store.
+    pub(super) fn of(attached: &Attached) -> Option<&Self> {
+        let any = || attached.downcast_ref::<AnyWork>().map(|work| &work.sqlite);
+        attached.downcast_ref().or_else(any)
+    }
+
     pub(super) fn call<'c>(&self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), String>> {
         (self.0)(connection)
     }
@@ -35,9 +57,5 @@ where
     W: for<'c> Fn(&'c mut SqliteConnection) -> BoxFuture<'c, Result<(), E>> + Send + Sync + 'static,
     E: std::fmt::Display + Send + 'static,
 {
-    let work = std::sync::Arc::new(work);
-    Attached::new(SqliteWork(Box::new(move |connection| {
-        let work = std::sync::Arc::clone(&work);
-        Box::pin(async move { work(connection).await.map_err(|error| error.to_string()) })
-    })))
+    Attached::new(SqliteWork::new(work))
 }

@@ -7,9 +7,11 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use sqlx::Sqlite;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection};
+
+use super::open::Conn;
 
 /// How many rows a statement can take.
 const SIZES: [usize; 5] = [1, 4, 16, 64, 256];
@@ -28,17 +30,17 @@ impl Bulk {
     /// Runs the statement for all rows and gives what it returns.
     pub(super) async fn fetch<R>(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Conn<'_>,
         rows: &[R],
         bind: impl for<'q> Fn(Bound<'q>, &'q R) -> Bound<'q>,
     ) -> Result<Vec<SqliteRow>, sqlx::Error> {
         let mut returned = Vec::new();
         for part in parts(rows) {
-            let mut query = sqlx::query(AssertSqlSafe(self.text(size_of(part.len()))));
+            let mut query = sqlx::query(connection.sql(self.text(size_of(part.len()))));
             for row in part {
                 query = bind(query, row);
             }
-            returned.extend(query.fetch_all(&mut *connection).await?);
+            returned.extend(query.fetch_all(connection.raw()).await?);
         }
         Ok(returned)
     }
@@ -49,22 +51,22 @@ impl Bulk {
     /// it: a count is all that is asked for where all rows are expected to be written.
     pub(super) async fn run<R>(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Conn<'_>,
         rows: &[R],
         bind: impl for<'q> Fn(Bound<'q>, &'q R) -> Bound<'q>,
     ) -> Result<usize, sqlx::Error> {
         let mut written = 0;
         for part in parts(rows) {
-            let mut query = sqlx::query(AssertSqlSafe(self.text(size_of(part.len()))));
+            let mut query = sqlx::query(connection.sql(self.text(size_of(part.len()))));
             for row in part {
                 query = bind(query, row);
             }
-            written += query.execute(&mut *connection).await?.rows_affected();
+            written += query.execute(connection.raw()).await?.rows_affected();
         }
         Ok(usize::try_from(written).unwrap_or(usize::MAX))
     }
 
-    /// The statement's text in a size; made once.
+    /// The statement's text in a size, with the default names; made once.
     fn text(&self, size: usize) -> &'static str {
         static TEXTS: OnceLock<Mutex<HashMap<(&'static str, usize), &'static str>>> = OnceLock::new();
         let mut texts = TEXTS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use workflow_core::adapter::{Change, Effect, Expect, OutboxRow, Outcome};
 use workflow_core::{EventId, HistoryEntry, Record, RunId, Timestamp, encode_outbox};
 
@@ -13,6 +13,7 @@ use super::bulk::{Bound, Bulk};
 use super::damaged;
 use super::decide::{Decided, against, decide, versions};
 use super::effects::Effects;
+use super::open::Conn;
 use crate::rounds::next_round;
 
 const INSERT: Bulk = Bulk {
@@ -62,7 +63,7 @@ const INSERT_HISTORY: Bulk = Bulk {
 
 /// Makes changes in the present transaction; `acked` outbox rows are deleted with them.
 pub(super) async fn commit(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     changes: Vec<Change>,
     acked: &[EventId],
     now: Timestamp,
@@ -84,7 +85,7 @@ pub(super) async fn commit(
 }
 
 async fn commit_round(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     changes: Vec<Change>,
     now: Timestamp,
 ) -> Result<Vec<Outcome>, sqlx::Error> {
@@ -118,7 +119,7 @@ fn outcome(each: Decided) -> Outcome {
     each.refused.unwrap_or_else(|| Outcome::Stored(each.change.record.map(Arc::new)))
 }
 
-async fn create(connection: &mut SqliteConnection, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
+async fn create(connection: &mut Conn<'_>, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
     let creates = |each: &Decided| each.refused.is_none() && each.change.expect == Expect::Absent;
     refuse_ended(connection, changes).await?;
     let records: Vec<&Record> =
@@ -126,12 +127,12 @@ async fn create(connection: &mut SqliteConnection, changes: &mut [Decided]) -> R
     if records.is_empty() {
         return Ok(());
     }
-    sqlx::query("savepoint creation").execute(&mut *connection).await?;
+    sqlx::query("savepoint creation").execute(connection.raw()).await?;
     if INSERT.run(connection, &records, bind_new).await? == records.len() {
         return Ok(());
     }
     // A run that was there before looks like one that was written just now: it is looked at from before once more.
-    sqlx::query("rollback to creation").execute(&mut *connection).await?;
+    sqlx::query("rollback to creation").execute(connection.raw()).await?;
     let before = written(connection, &records).await?;
     INSERT.run(connection, &records, bind_new).await?;
     let mut created = written(connection, &records).await?;
@@ -147,7 +148,7 @@ async fn create(connection: &mut SqliteConnection, changes: &mut [Decided]) -> R
 }
 
 /// Refuses runs that have ended already when they are created, while another is live: the index cannot see those.
-async fn refuse_ended(connection: &mut SqliteConnection, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
+async fn refuse_ended(connection: &mut Conn<'_>, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
     for each in changes.iter_mut().filter(|each| each.refused.is_none()) {
         let Some(record) = each.change.record.as_ref() else { continue };
         if each.change.expect == Expect::Absent && !record.run_state.is_live() {
@@ -158,12 +159,12 @@ async fn refuse_ended(connection: &mut SqliteConnection, changes: &mut [Decided]
 }
 
 /// By what a run that could not be inserted was refused.
-async fn taken(connection: &mut SqliteConnection, record: &Record) -> Result<Outcome, sqlx::Error> {
+async fn taken(connection: &mut Conn<'_>, record: &Record) -> Result<Outcome, sqlx::Error> {
     if let Some(key) = &record.start_key {
         let by_key = "select run_id from workflow_records where workflow_name = ? and start_key = ?";
-        let query =
-            sqlx::query_scalar::<_, String>(by_key).bind(record.workflow_name.as_str()).bind(key.as_str());
-        if let Some(run_id) = query.fetch_optional(&mut *connection).await? {
+        let query = sqlx::query_scalar::<_, String>(connection.sql(by_key));
+        let query = query.bind(record.workflow_name.as_str()).bind(key.as_str());
+        if let Some(run_id) = query.fetch_optional(connection.raw()).await? {
             return Ok(Outcome::DuplicateStartKey { run_id: of_taken(&run_id) });
         }
     }
@@ -176,28 +177,25 @@ async fn taken(connection: &mut SqliteConnection, record: &Record) -> Result<Out
     Ok(actual.map_or(Outcome::Busy, |actual| Outcome::VersionConflict { actual }))
 }
 
-async fn live_run(
-    connection: &mut SqliteConnection,
-    record: &Record,
-) -> Result<Option<Outcome>, sqlx::Error> {
+async fn live_run(connection: &mut Conn<'_>, record: &Record) -> Result<Option<Outcome>, sqlx::Error> {
     let live = "select run_id from workflow_records where workflow_name = ? and foreign_id = ? and live = 1";
-    let query = sqlx::query_scalar::<_, String>(live)
+    let query = sqlx::query_scalar::<_, String>(connection.sql(live))
         .bind(record.workflow_name.as_str())
         .bind(record.foreign_id.as_str());
-    let run_id = query.fetch_optional(connection).await?;
+    let run_id = query.fetch_optional(connection.raw()).await?;
     Ok(run_id.map(|run_id| Outcome::DuplicateActiveRun { run_id: of_taken(&run_id) }))
 }
 
 /// The run that is in the way. One whose id cannot be read is in the way too, under the id of no run.
 fn of_taken(run_id: &str) -> RunId {
     run_id.parse().unwrap_or_else(|error| {
-        tracing::error!(run_id, error = %error, "table workflow_records has a run whose id is no UUID");
+        tracing::error!(run_id, error = %error, "the table of the records has a run whose id is no UUID");
         RunId::from_uuid(uuid::Uuid::nil())
     })
 }
 
 async fn update(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     changes: &mut [Decided],
     statement: &Bulk,
     live: bool,
@@ -236,7 +234,7 @@ async fn update(
 
 /// Makes one change with the user's work attached to it, in the present transaction.
 pub(super) async fn commit_attached(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     mut change: Change,
     now: Timestamp,
 ) -> Result<Outcome, sqlx::Error> {
@@ -244,14 +242,14 @@ pub(super) async fn commit_attached(
         .into_iter()
         .partition(|effect| matches!(effect, Effect::Attached(_)));
     change.effects = effects;
-    sqlx::query("savepoint attached").execute(&mut *connection).await?;
+    sqlx::query("savepoint attached").execute(connection.raw()).await?;
     let mut outcomes = commit(connection, vec![change], &[], now).await?;
     let outcome = outcomes.pop().unwrap_or(Outcome::Busy);
     let mut failed = None;
     for effect in work.iter().filter(|_| matches!(outcome, Outcome::Stored(_))) {
         let Effect::Attached(work) = effect else { continue };
-        failed = match work.downcast_ref::<SqliteWork>() {
-            Some(work) => work.call(connection).await.err(),
+        failed = match SqliteWork::of(work) {
+            Some(work) => work.call(connection.raw()).await.err(),
             None => Some("the attached work is for another kind of store than SQLite".to_owned()),
         };
         if failed.is_some() {
@@ -259,9 +257,9 @@ pub(super) async fn commit_attached(
         }
     }
     if failed.is_some() {
-        sqlx::query("rollback to attached").execute(&mut *connection).await?;
+        sqlx::query("rollback to attached").execute(connection.raw()).await?;
     }
-    sqlx::query("release attached").execute(connection).await?;
+    sqlx::query("release attached").execute(connection.raw()).await?;
     Ok(failed.map_or(outcome, |reason| Outcome::AttachedFailed(reason.into())))
 }
 
@@ -331,10 +329,7 @@ pub(super) fn as_i64(number: u64) -> i64 {
 }
 
 /// Which of these records are stored as they are here: an event id is made for one version of one run alone.
-async fn written(
-    connection: &mut SqliteConnection,
-    records: &[&Record],
-) -> Result<HashSet<RunId>, sqlx::Error> {
+async fn written(connection: &mut Conn<'_>, records: &[&Record]) -> Result<HashSet<RunId>, sqlx::Error> {
     let rows =
         WRITTEN.fetch(connection, records, |query, record| query.bind(record.run_id.to_string())).await?;
     // A row that somebody has damaged is not what was written here.

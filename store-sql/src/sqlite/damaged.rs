@@ -1,8 +1,10 @@
 //! Rows that are not what the tables say: read as far as they can be, or set aside so that the rest go on.
 
+use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use workflow_core::{RunId, Timestamp, Version};
+
+use super::open::Conn;
 
 /// The text of a column, whatever it holds.
 pub(super) fn text(row: &SqliteRow, at: usize) -> String {
@@ -102,13 +104,13 @@ impl Damaged {
     /// Moves the row to the dead letters.
     pub(super) async fn set_aside(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Conn<'_>,
         now: Timestamp,
     ) -> Result<(), sqlx::Error> {
         let key = self.key.each_ref().map(|part| String::from_utf8_lossy(part));
         let insert = "insert into workflow_dead_letters (id, workflow_name, run_id, version, process, reason, data, \
                       created_at) values (?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing";
-        sqlx::query(insert)
+        sqlx::query(connection.sql(insert))
             .bind(format!("{}/{}", self.table.name(), key.join("/")))
             .bind(&self.workflow_name)
             .bind(self.run_id.map(|run_id| run_id.to_string()))
@@ -117,10 +119,10 @@ impl Damaged {
             .bind(&self.reason)
             .bind(&self.data)
             .bind(now.as_millis())
-            .execute(&mut *connection)
+            .execute(connection.raw())
             .await?;
         let [first, second, third] = &self.key;
-        let delete = sqlx::query(self.table.delete()).bind(first).bind(second).bind(third);
-        delete.execute(connection).await.map(drop)
+        let delete = sqlx::query(connection.sql(self.table.delete())).bind(first).bind(second).bind(third);
+        delete.execute(connection.raw()).await.map(drop)
     }
 }

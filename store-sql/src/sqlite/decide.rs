@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::{Row, SqliteConnection};
+use sqlx::Row;
 use workflow_core::adapter::{Change, Effect, Expect, Outcome};
 use workflow_core::{Epoch, RunId, Version};
 
 use super::bulk::Bulk;
 use super::damaged;
+use super::open::Conn;
 
 const EPOCHS: Bulk =
     Bulk { before: "select role, epoch from workflow_roles where role in", columns: 1, after: "" };
@@ -42,17 +43,14 @@ impl Decided {
 }
 
 /// Refuses what is not to be made, before anything is written.
-pub(super) async fn decide(
-    connection: &mut SqliteConnection,
-    changes: &mut [Decided],
-) -> Result<(), sqlx::Error> {
+pub(super) async fn decide(connection: &mut Conn<'_>, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
     fences(connection, changes).await?;
     guards(connection, changes).await?;
     slots(connection, changes).await?;
     callbacks(connection, changes).await
 }
 
-async fn fences(connection: &mut SqliteConnection, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
+async fn fences(connection: &mut Conn<'_>, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
     let roles: HashSet<&str> = changes
         .iter()
         .filter_map(|each| each.change.fence.as_ref())
@@ -79,7 +77,7 @@ async fn fences(connection: &mut SqliteConnection, changes: &mut [Decided]) -> R
 }
 
 /// Changes of effects alone stand if the run is at their version.
-async fn guards(connection: &mut SqliteConnection, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
+async fn guards(connection: &mut Conn<'_>, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
     let guarded = |each: &Decided| {
         each.stands() && each.change.record.is_none() && matches!(each.change.expect, Expect::Version(_))
     };
@@ -94,7 +92,7 @@ async fn guards(connection: &mut SqliteConnection, changes: &mut [Decided]) -> R
 
 /// The versions of runs.
 pub(super) async fn versions(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     runs: &[RunId],
 ) -> Result<HashMap<RunId, Version>, sqlx::Error> {
     if runs.is_empty() {
@@ -120,7 +118,7 @@ pub(super) fn against(versions: &HashMap<RunId, Version>, change: &Change) -> Op
     }
 }
 
-async fn slots(connection: &mut SqliteConnection, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
+async fn slots(connection: &mut Conn<'_>, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
     let key_of = |effect: &Effect| match effect {
         Effect::TakeSlot(key) => Some((
             key.workflow_name.to_string(),
@@ -147,7 +145,7 @@ async fn slots(connection: &mut SqliteConnection, changes: &mut [Decided]) -> Re
     Ok(())
 }
 
-async fn callbacks(connection: &mut SqliteConnection, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
+async fn callbacks(connection: &mut Conn<'_>, changes: &mut [Decided]) -> Result<(), sqlx::Error> {
     let key_of = |change: &Change, effect: &Effect| match effect {
         Effect::PutCallback(callback) => {
             Some((change.run_id.to_string(), i64::from(callback.status.get()), callback.key.to_string()))

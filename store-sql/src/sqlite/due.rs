@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use sqlx::{QueryBuilder, Row, Sqlite};
 use workflow_core::adapter::{DueTimer, DueWork, TimerKey, TimerRow};
 use workflow_core::{ForeignId, RunId, StatusCode, TimerName, Timestamp, WorkflowName};
 
 use super::damaged::{self, Damaged, Table};
+use super::open::Conn;
 use super::read::{lookup, retry_row};
 
 /// What is due, and the rows that cannot be read, which are to be set aside.
 pub(super) async fn due(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     workflows: &[WorkflowName],
     limit: usize,
     now: Timestamp,
@@ -48,20 +49,20 @@ pub(super) async fn due(
 
 /// The first rows by their due time, and one more.
 async fn page(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     select: &'static str,
     due: &'static str,
     workflows: &[WorkflowName],
     limit: usize,
 ) -> Result<Vec<SqliteRow>, sqlx::Error> {
-    let mut text = QueryBuilder::<Sqlite>::new(select);
+    let mut text = QueryBuilder::<Sqlite>::new(connection.sql(select).as_str());
     let mut names = text.separated(", ");
     for name in workflows {
         names.push_bind(name.as_str().to_owned());
     }
     text.push(format!(") order by {due} limit "));
     text.push_bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1));
-    text.build().fetch_all(connection).await
+    text.build().fetch_all(connection.raw()).await
 }
 
 /// Those that are due, and how long until the next one. A row whose due time is none is due.

@@ -1,6 +1,5 @@
 //! What is stored beside records: timers, retries, dead letters, slots, callbacks.
 
-use sqlx::SqliteConnection;
 use workflow_core::adapter::{
     Callback, Change, DeadLetter, Effect, NewTimer, RetryKey, RetryUpdate, SlotKey, TimerKey,
 };
@@ -8,6 +7,7 @@ use workflow_core::{RunId, StatusCode, Timestamp, Version, encode_outbox};
 
 use super::bulk::{Bound, Bulk};
 use super::commit::as_i64;
+use super::open::Conn;
 
 /// States of a timer in its table; 0 is open, 3 cancelled.
 pub(super) mod timer_state {
@@ -30,6 +30,13 @@ const PUT_RETRY: Bulk = Bulk {
     columns: 8,
     after: "where column1 is not null on conflict (run_id, version, process) do update set attempt = excluded.attempt, \
             due_at = excluded.due_at, last_error = excluded.last_error, event = excluded.event",
+};
+
+const REPLACE_RETRY: Bulk = Bulk {
+    before: "update workflow_retries as r set attempt = v.column5, due_at = v.column6, last_error = v.column7, event = \
+             v.column8 from",
+    columns: 8,
+    after: "as v where r.run_id = v.column1 and r.version = v.column2 and r.process = v.column3",
 };
 
 const SET_TIMER: Bulk = Bulk {
@@ -130,6 +137,7 @@ pub(super) struct Effects<'a> {
     put_timers: Vec<&'a NewTimer>,
     delete_retry: Vec<&'a RetryKey>,
     put_retries: Vec<&'a RetryUpdate>,
+    replace_retries: Vec<&'a RetryUpdate>,
     dead_letters: Vec<&'a DeadLetter>,
     delete_outbox: Vec<&'a str>,
     take_slots: Vec<&'a SlotKey>,
@@ -158,6 +166,7 @@ impl<'a> Effects<'a> {
             Effect::CancelTimers(entered) => self.cancel_timers.push((run_id, *entered)),
             Effect::ReleaseTimers => self.release_timers.push(run_id),
             Effect::PutRetry(update) => self.put_retries.push(update),
+            Effect::ReplaceRetry(update) => self.replace_retries.push(update),
             Effect::DeleteRetry(key) => self.delete_retry.push(key),
             Effect::DeleteRetries => self.delete_retries.push(run_id),
             Effect::PutDeadLetter(letter) => self.dead_letters.push(letter),
@@ -172,14 +181,12 @@ impl<'a> Effects<'a> {
         }
     }
 
-    pub(super) async fn write(
-        &self,
-        connection: &mut SqliteConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    pub(super) async fn write(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         DELETE_RETRIES.run(connection, &self.delete_retries, |q, run_id| q.bind(run_id.to_string())).await?;
         self.write_timers(connection, now).await?;
         DELETE_RETRY.run(connection, &self.delete_retry, |q, key| bind_retry_key(q, key)).await?;
+        let replace = &self.replace_retries;
+        REPLACE_RETRY.run(connection, replace, |q, update| bind_retry(q, update, now)).await?;
         PUT_RETRY.run(connection, &self.put_retries, |q, update| bind_retry(q, update, now)).await?;
         PUT_DEAD_LETTER
             .run(connection, &self.dead_letters, |q, letter| bind_dead_letter(q, letter, now))
@@ -204,11 +211,7 @@ impl<'a> Effects<'a> {
         Ok(())
     }
 
-    async fn write_timers(
-        &self,
-        connection: &mut SqliteConnection,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    async fn write_timers(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
         SET_TIMER
             .run(connection, &self.set_timers, |q, (key, state)| bind_timer_key(q, key).bind(*state))
             .await?;

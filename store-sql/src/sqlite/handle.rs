@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqlitePoolOptions, SqliteSynchronous};
-use workflow_core::adapter::{Backend, BackendError, Clock, SystemClock};
+use workflow_core::adapter::{Backend, BackendError, Clock, ErrorKind, SystemClock};
 use workflow_core::memory::{InProcessScheduler, InProcessStreamer};
 
-use super::open::Place;
+use super::open::{Conn, Place};
 use super::schema;
 use super::store::{Settings, SqliteStore};
 use super::writer::Writer;
+use crate::names::{Keys, Statements};
+use crate::{Dialect, TableNames};
 
 /// How many queries can be answered side by side.
 const READERS_MAX: u32 = 4;
@@ -104,6 +106,8 @@ impl From<&Sqlite> for Backend {
 pub struct SqliteOptions {
     synchronous: SqliteSynchronous,
     create: bool,
+    tables: TableNames,
+    migrate: bool,
     clock: Arc<dyn Clock>,
     settings: Settings,
 }
@@ -120,6 +124,8 @@ impl SqliteOptions {
         Self {
             synchronous: SqliteSynchronous::Full,
             create: true,
+            tables: TableNames::default(),
+            migrate: true,
             clock: Arc::new(SystemClock::new()),
             settings: Settings { object_bytes_max: OBJECT_BYTES_MAX, poll_every: POLL_EVERY },
         }
@@ -134,6 +140,19 @@ impl SqliteOptions {
     /// Refuses a file that is not there, instead of making it.
     pub fn existing(mut self) -> Self {
         self.create = false;
+        self
+    }
+
+    /// Tables with other names than the default ones; see [`TableNames`].
+    pub fn tables(mut self, names: TableNames) -> Self {
+        self.tables = names;
+        self
+    }
+
+    /// Refuses a file without its tables, instead of making them, and one that is not there.
+    pub fn without_migrating(mut self) -> Self {
+        self.create = false;
+        self.migrate = false;
         self
     }
 
@@ -178,15 +197,33 @@ impl SqliteOptions {
     pub async fn open(self, file: impl AsRef<Path>) -> Result<Sqlite, BackendError> {
         // The connections are opened again later, when the working directory may be another.
         let file = std::path::absolute(file.as_ref()).unwrap_or_else(|_| PathBuf::from(file.as_ref()));
+        self.tables.check(Dialect::Sqlite).map_err(|error| {
+            BackendError::with_source(
+                ErrorKind::Permanent,
+                format!("open {}: {error}", file.display()),
+                error,
+            )
+        })?;
+        let statements = Statements::new(self.tables, Keys::Plain);
         let place = Arc::new(Place::new(file, self.synchronous, self.create));
         let mut connection = place.writer().await?;
-        schema::migrate(&mut connection, &place).await?;
+        let mut conn = Conn::new(&mut connection, &statements);
+        if self.migrate {
+            schema::migrate(&mut conn, &place).await?;
+        } else {
+            schema::require(&mut conn, &place).await?;
+        }
         place.remember();
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .acquire_timeout(READER_WAIT)
             .connect_lazy_with(place.reader());
-        let store = SqliteStore::new(Writer::start(connection, place), readers, self.clock, self.settings);
+        let store = SqliteStore::new(
+            Writer::start(connection, place, statements),
+            readers,
+            self.clock,
+            self.settings,
+        );
         let backend = Backend::new(store.clone(), InProcessStreamer::new(), InProcessScheduler::new());
         Ok(Sqlite { store, backend })
     }

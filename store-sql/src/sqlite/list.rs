@@ -3,22 +3,23 @@
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use sqlx::{QueryBuilder, Row, Sqlite};
 use workflow_core::adapter::{Cursor, ListPage, ListQuery, Page};
 use workflow_core::{RunId, Timestamp};
 
 use super::damaged;
-use super::read::{RECORD, record};
+use super::open::Conn;
+use super::read::record;
+use crate::record_row::record_columns;
+
+const RUNS: &str = concat!("select ", record_columns!(), " from workflow_records where true");
 
 /// Before the newest run that there can be.
 const NEWEST: Cursor =
     Cursor { created_at: Timestamp::from_millis(i64::MAX), run_id: RunId::from_uuid(uuid::Uuid::max()) };
 
-pub(super) async fn list(
-    connection: &mut SqliteConnection,
-    query: &ListQuery,
-) -> Result<ListPage, sqlx::Error> {
-    let mut text = QueryBuilder::<Sqlite>::new(format!("select {RECORD} from workflow_records where true"));
+pub(super) async fn list(connection: &mut Conn<'_>, query: &ListQuery) -> Result<ListPage, sqlx::Error> {
+    let mut text = QueryBuilder::<Sqlite>::new(connection.sql(RUNS).as_str());
     filters(&mut text, query);
     let (order, beyond) = if query.newest_first { ("desc", "<") } else { ("asc", ">") };
     if let Page::After(cursor) = query.page {
@@ -33,12 +34,12 @@ pub(super) async fn list(
     if let Page::Offset(skip) = query.page {
         text.push(" offset ").push_bind(i64::try_from(skip).unwrap_or(i64::MAX));
     }
-    let mut rows = text.build().fetch_all(connection).await?;
+    let mut rows = text.build().fetch_all(connection.raw()).await?;
     let more = rows.len() > query.limit;
     rows.truncate(query.limit);
     let mut page = ListPage::default();
     for row in &rows {
-        match record(row) {
+        match record(row, connection.names()) {
             Ok(record) => page.records.push(Arc::new(record)),
             Err(error) => page.unreadable.push(error),
         }

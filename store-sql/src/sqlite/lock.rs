@@ -5,19 +5,24 @@ use std::path::{Path, PathBuf};
 
 use workflow_core::adapter::{BackendError, ErrorKind};
 
+use crate::TableNames;
+
 /// The lock; given back when it is dropped.
 pub(super) struct EngineLock(#[allow(dead_code, reason = "held, not read")] File);
 
-/// Where the lock of a database file is.
-pub(super) fn lock_file(database: &Path) -> PathBuf {
+/// Where the lock of a database file's tables is: those with other names than the default ones have their own.
+pub(super) fn lock_file(database: &Path, names: &TableNames) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
+    if !names.is_default() {
+        name.push(format!(".{}", names.records().to_ascii_lowercase()));
+    }
     name.push(".lock");
     PathBuf::from(name)
 }
 
 impl EngineLock {
-    pub(super) fn take(database: &Path) -> Result<Self, BackendError> {
-        let path = lock_file(database);
+    pub(super) fn take(database: &Path, names: &TableNames) -> Result<Self, BackendError> {
+        let path = lock_file(database, names);
         let failed = |error: std::io::Error| {
             let context = format!("the lock file {} cannot be opened", path.display());
             BackendError::with_source(ErrorKind::Permanent, context, error)

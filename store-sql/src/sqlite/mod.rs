@@ -17,13 +17,18 @@ mod list;
 mod lock;
 mod maintain;
 mod open;
+mod operate;
 mod read;
 mod schema;
+mod steps;
 mod store;
 mod writer;
 
+pub(crate) use attach::SqliteWork;
 pub use attach::attach;
 pub use handle::{Sqlite, SqliteOptions};
+pub(crate) use open::schema_version;
+pub(crate) use schema::VERSION;
 /// The driver, for the work that [`attach`] takes.
 pub use sqlx;
 pub use store::SqliteStore;

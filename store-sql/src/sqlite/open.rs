@@ -9,6 +9,12 @@ use sqlx::{Connection, SqliteConnection};
 use workflow_core::adapter::{BackendError, ErrorKind};
 
 use super::error::{is_busy, wrap};
+use crate::TableNames;
+use crate::config::SqliteDsn;
+use crate::names::{Keys, Statements};
+
+/// A connection with the names of the tables.
+pub(super) type Conn<'c> = crate::conn::Conn<'c, SqliteConnection>;
 
 /// How long a statement waits for another process's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -132,6 +138,9 @@ impl Place {
             ));
         }
         match std::fs::metadata(&self.file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !self.create => {
+                refuse(format!("there is no file {name}: name one that is there, or have it made"))
+            }
             Ok(found) if found.is_dir() => refuse(format!("{name} is a folder: name a file in it")),
             Ok(found) if found.permissions().readonly() => {
                 refuse(format!("{name} is read-only: make it and its folder writable"))
@@ -139,4 +148,24 @@ impl Place {
             _ => Ok(()),
         }
     }
+}
+
+/// The version of the tables in a file; a file that is not there has none, and is not made.
+pub(crate) async fn schema_version(
+    dsn: &SqliteDsn,
+    names: &TableNames,
+) -> Result<Option<(i64, i64)>, BackendError> {
+    let file = std::path::absolute(&dsn.file).unwrap_or_else(|_| dsn.file.clone());
+    let place = Place::new(file, SqliteSynchronous::Full, false);
+    if !place.file.exists() {
+        return Ok(None);
+    }
+    place.check()?;
+    let connected = SqliteConnection::connect_with(&place.reader()).await;
+    let mut connection = connected.map_err(|error| place.wrap("open", error))?;
+    let statements = Statements::new(names.clone(), Keys::Plain);
+    let found = super::schema::version(&mut Conn::new(&mut connection, &statements), &place).await;
+    // Nothing depends on how the connection ends.
+    let _ = connection.close().await;
+    found
 }

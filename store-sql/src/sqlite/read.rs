@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Column, Row, SqliteConnection};
+use sqlx::{Column, Row};
 use workflow_core::adapter::{
     BackendError, Callback, DeadLetter, Found, HistoryQuery, OutboxPage, RetryKey, RetryRow, SlotKey,
     StoredOutboxRow,
@@ -19,18 +19,30 @@ use super::bulk::Bulk;
 use super::commit::as_i64;
 use super::damaged;
 use super::error::corrupt;
-use crate::record_row::RecordRow;
-
-/// The columns of a record, in the order in which [`record`] reads them.
-pub(super) const RECORD: &str = "run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, \
-                                 meta, version, last_event_id, paused_by, start_key";
+use super::open::Conn;
+use crate::record_row::{RecordRow, record_columns};
+use crate::{Table, TableNames};
 
 const LOOKUP: Bulk = Bulk {
-    before: "select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, \
-             last_event_id, paused_by, start_key from workflow_records where run_id in",
+    before: concat!("select ", record_columns!(), " from workflow_records where run_id in"),
     columns: 1,
     after: "",
 };
+
+const LIVE: &str = concat!(
+    "select ",
+    record_columns!(),
+    " from workflow_records where workflow_name = ? and foreign_id = ? and live = 1"
+);
+
+const NEWEST: &str = concat!(
+    "select ",
+    record_columns!(),
+    " from workflow_records where workflow_name = ? and foreign_id = ? order by created_at desc, run_id desc limit 1"
+);
+
+const STARTED_BY: &str =
+    concat!("select ", record_columns!(), " from workflow_records where workflow_name = ? and start_key = ?");
 
 const ENTERED: Bulk = Bulk {
     before: "select distinct h.run_id, h.to_status from",
@@ -38,47 +50,45 @@ const ENTERED: Bulk = Bulk {
     after: "as v join workflow_history h on h.run_id = v.column1 and h.to_status = v.column2",
 };
 
-/// A record from a row that was selected by [`RECORD`].
-pub(super) fn record(row: &SqliteRow) -> Result<Record, BackendError> {
+/// A record from a row that was selected by [`record_columns`].
+pub(super) fn record(row: &SqliteRow, names: &TableNames) -> Result<Record, BackendError> {
     let row = RecordRow {
-        run_id: value(row, 0)?,
-        workflow_name: value(row, 1)?,
-        foreign_id: value(row, 2)?,
-        run_state: value(row, 3)?,
-        status: value(row, 4)?,
-        object: value(row, 5)?,
-        created_at: value(row, 6)?,
-        updated_at: value(row, 7)?,
-        meta: value(row, 8)?,
-        version: value(row, 9)?,
-        last_event_id: value(row, 10)?,
-        paused_by: value(row, 11)?,
-        start_key: value(row, 12)?,
+        run_id: value(row, 0, names)?,
+        workflow_name: value(row, 1, names)?,
+        foreign_id: value(row, 2, names)?,
+        run_state: value(row, 3, names)?,
+        status: value(row, 4, names)?,
+        object: value(row, 5, names)?,
+        created_at: value(row, 6, names)?,
+        updated_at: value(row, 7, names)?,
+        meta: value(row, 8, names)?,
+        version: value(row, 9, names)?,
+        last_event_id: value(row, 10, names)?,
+        paused_by: value(row, 11, names)?,
+        start_key: value(row, 12, names)?,
     };
-    row.into_record()
+    row.into_record(names.records())
 }
 
-fn value<'r, V>(row: &'r SqliteRow, at: usize) -> Result<V, BackendError>
+fn value<'r, V>(row: &'r SqliteRow, at: usize, names: &TableNames) -> Result<V, BackendError>
 where
     V: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
 {
     let context = |error| {
         let (run, column) = (damaged::text(row, 0), row.column(at).name());
-        corrupt("workflow_records", format_args!("run {run}, column {column}: {error}"))
+        corrupt(names.records(), format_args!("run {run}, column {column}: {error}"))
     };
     row.try_get(at).map_err(context)
 }
 
-pub(super) async fn lookup(
-    connection: &mut SqliteConnection,
-    runs: &[RunId],
-) -> Result<Vec<Found>, sqlx::Error> {
+pub(super) async fn lookup(connection: &mut Conn<'_>, runs: &[RunId]) -> Result<Vec<Found>, sqlx::Error> {
     let rows = LOOKUP.fetch(connection, runs, |query, run_id| query.bind(run_id.to_string())).await?;
+    let names = connection.names();
     let mut found: HashMap<RunId, Found> = HashMap::with_capacity(rows.len());
     for row in &rows {
         let run_id: &str = row.try_get(0)?;
         if let Ok(run_id) = run_id.parse() {
-            found.insert(run_id, record(row).map(|record| Some(Arc::new(record))));
+            found.insert(run_id, record(row, names).map(|record| Some(Arc::new(record))));
         }
     }
     Ok(runs.iter().map(|run_id| found.get(run_id).cloned().unwrap_or(Ok(None))).collect())
@@ -86,59 +96,56 @@ pub(super) async fn lookup(
 
 /// The live run of a foreign id, or its newest one.
 pub(super) async fn latest(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     workflow: &str,
     foreign_id: &str,
 ) -> Result<Found, sqlx::Error> {
-    let live = "workflow_name = ? and foreign_id = ? and live = 1";
-    let newest = "workflow_name = ? and foreign_id = ? order by created_at desc, run_id desc limit 1";
-    match one(connection, live, workflow, foreign_id).await? {
-        Ok(None) => one(connection, newest, workflow, foreign_id).await,
+    match one(connection, LIVE, workflow, foreign_id).await? {
+        Ok(None) => one(connection, NEWEST, workflow, foreign_id).await,
         found => Ok(found),
     }
 }
 
 /// The run that a start key made.
 pub(super) async fn started_by(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     workflow: &str,
     key: &str,
 ) -> Result<Found, sqlx::Error> {
-    one(connection, "workflow_name = ? and start_key = ?", workflow, key).await
+    one(connection, STARTED_BY, workflow, key).await
 }
 
-/// One record by a condition with two values.
+/// One record by two values.
 async fn one(
-    connection: &mut SqliteConnection,
-    condition: &'static str,
+    connection: &mut Conn<'_>,
+    text: &'static str,
     name: &str,
     key: &str,
 ) -> Result<Found, sqlx::Error> {
-    let text = format!("select {RECORD} from workflow_records where {condition}");
-    let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(name).bind(key);
-    let row = query.fetch_optional(connection).await?;
-    Ok(row.map(|row| record(&row).map(Arc::new)).transpose())
+    let query = sqlx::query(connection.sql(text)).bind(name).bind(key);
+    let row = query.fetch_optional(connection.raw()).await?;
+    Ok(row.map(|row| record(&row, connection.names()).map(Arc::new)).transpose())
 }
 
 pub(super) async fn history(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     query: HistoryQuery,
 ) -> Result<Result<Vec<HistoryEntry>, BackendError>, sqlx::Error> {
     let text = "select workflow_name, run_id, version, from_status, to_status, run_state, reason, actor, attempt, \
                 duration_us, at, object from workflow_history where run_id = ? and version > ? order by version limit ?";
     let after = query.after.map_or(0, Version::get);
-    let rows = sqlx::query(text)
+    let rows = sqlx::query(connection.sql(text))
         .bind(query.run_id.to_string())
         .bind(as_i64(after))
         .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
-        .fetch_all(connection)
+        .fetch_all(connection.raw())
         .await?;
-    Ok(rows.iter().map(|row| entry(row, query.run_id)).collect())
+    let table = connection.names().table(Table::History);
+    Ok(rows.iter().map(|row| entry(row, &table, query.run_id)).collect())
 }
 
-fn entry(row: &SqliteRow, run_id: RunId) -> Result<HistoryEntry, BackendError> {
-    let wrong =
-        |error: &dyn std::fmt::Display| corrupt("workflow_history", format_args!("run {run_id}: {error}"));
+fn entry(row: &SqliteRow, table: &str, run_id: RunId) -> Result<HistoryEntry, BackendError> {
+    let wrong = |error: &dyn std::fmt::Display| corrupt(table, format_args!("run {run_id}: {error}"));
     let status = |code: i32| StatusCode::new(code).map_err(|error| wrong(&error));
     let read = || -> Result<_, sqlx::Error> {
         Ok((row.try_get::<String, _>(0)?, row.try_get::<i64, _>(2)?, row.try_get::<Option<i32>, _>(3)?))
@@ -169,7 +176,7 @@ fn entry(row: &SqliteRow, run_id: RunId) -> Result<HistoryEntry, BackendError> {
 }
 
 pub(super) async fn entered(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     runs: &[(RunId, StatusCode)],
 ) -> Result<Vec<bool>, sqlx::Error> {
     let rows =
@@ -182,16 +189,16 @@ pub(super) async fn entered(
 }
 
 pub(super) async fn outbox(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     after: Option<String>,
     limit: usize,
 ) -> Result<OutboxPage, sqlx::Error> {
     let text =
         "select id, workflow_name, data, created_at from workflow_outbox where id > ? order by id limit ?";
-    let rows = sqlx::query(text)
+    let rows = sqlx::query(connection.sql(text))
         .bind(after.unwrap_or_default())
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(connection)
+        .fetch_all(connection.raw())
         .await?;
     // An id that is no text comes after all that are, and cannot be gone on from; such rows are set aside first.
     let more = rows.len() == limit && rows.last().is_some_and(|row| row.try_get::<&str, _>(0).is_ok());
@@ -231,17 +238,17 @@ pub(super) fn why(error: &dyn std::error::Error) -> String {
 }
 
 pub(super) async fn retry(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     key: &RetryKey,
 ) -> Result<Option<RetryRow>, sqlx::Error> {
     let text = "select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = \
                 ? and version = ? and process = ?";
-    let query = sqlx::query(text)
+    let query = sqlx::query(connection.sql(text))
         .bind(key.run_id.to_string())
         .bind(as_i64(key.version.get()))
         .bind(key.process.as_str());
     // A row whose event cannot be read is as good as not there.
-    Ok(query.fetch_optional(connection).await?.and_then(|row| retry_row(&row).ok()))
+    Ok(query.fetch_optional(connection.raw()).await?.and_then(|row| retry_row(&row).ok()))
 }
 
 /// A retry row, or why it cannot be read.
@@ -261,12 +268,16 @@ pub(super) fn retry_row(row: &SqliteRow) -> Result<RetryRow, String> {
 }
 
 pub(super) async fn inbox(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     run_id: RunId,
     status: StatusCode,
 ) -> Result<Vec<Callback>, sqlx::Error> {
     let text = "select key, payload, applied from workflow_inbox where run_id = ? and status = ? order by noted, key";
-    let rows = sqlx::query(text).bind(run_id.to_string()).bind(status.get()).fetch_all(connection).await?;
+    let rows = sqlx::query(connection.sql(text))
+        .bind(run_id.to_string())
+        .bind(status.get())
+        .fetch_all(connection.raw())
+        .await?;
     let callback = |row: &SqliteRow| -> Result<Callback, sqlx::Error> {
         Ok(Callback {
             status,
@@ -279,28 +290,31 @@ pub(super) async fn inbox(
 }
 
 pub(super) async fn last_slot(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     key: &SlotKey,
 ) -> Result<Option<Timestamp>, sqlx::Error> {
     let text = "select max(slot) from workflow_slots where workflow_name = ? and foreign_id = ? and spec = ? \
                 and typeof(slot) = 'integer'";
-    let query = sqlx::query_scalar::<_, Option<i64>>(text);
+    let query = sqlx::query_scalar::<_, Option<i64>>(connection.sql(text));
     let query = query.bind(key.workflow_name.as_str()).bind(key.foreign_id.as_str()).bind(&*key.spec);
-    Ok(query.fetch_one(connection).await?.map(Timestamp::from_millis))
+    Ok(query.fetch_one(connection.raw()).await?.map(Timestamp::from_millis))
 }
 
 pub(super) async fn dead_letters(
-    connection: &mut SqliteConnection,
+    connection: &mut Conn<'_>,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, sqlx::Error> {
     let text = "select id, workflow_name, run_id, version, process, reason, data, created_at from workflow_dead_letters \
                 order by created_at, id limit ?";
-    let rows = sqlx::query(text).bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(connection).await?;
+    let rows = sqlx::query(connection.sql(text))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(connection.raw())
+        .await?;
     Ok(rows.iter().map(dead_letter).collect())
 }
 
 /// A dead letter, whatever became of it: it is for people to read.
-fn dead_letter(row: &SqliteRow) -> DeadLetter {
+pub(super) fn dead_letter(row: &SqliteRow) -> DeadLetter {
     DeadLetter {
         id: damaged::text(row, 0).into(),
         workflow_name: damaged::text(row, 1).into(),

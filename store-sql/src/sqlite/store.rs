@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlx::SqlitePool;
 use workflow_core::adapter::{
     BackendError, BoxFuture, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork, Effect,
     EpochClaim, ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow,
@@ -17,7 +17,7 @@ use workflow_core::{
 
 use super::damaged::Damaged;
 use super::lock::EngineLock;
-use super::open::Place;
+use super::open::{Conn, Place};
 use super::writer::Writer;
 use super::{commit, due, list, maintain, read};
 
@@ -58,19 +58,26 @@ impl SqliteStore {
         self.place().file()
     }
 
+    pub(super) fn writer(&self) -> &Writer {
+        &self.0.writer
+    }
+
     fn place(&self) -> &Place {
         self.0.writer.place()
     }
 
     /// Has a query answered by a reader, in a task of its own: a caller that does not poll for a while, as one of many
     /// futures that one task drives, must not keep a connection from the engine.
-    async fn read<V, Q>(&self, what: &'static str, query: Q) -> Result<V, BackendError>
+    pub(super) async fn read<V, Q>(&self, what: &'static str, query: Q) -> Result<V, BackendError>
     where
         V: Send + 'static,
-        Q: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<V, sqlx::Error>> + Send + 'static,
+        Q: for<'c> FnOnce(Conn<'c>) -> BoxFuture<'c, Result<V, sqlx::Error>> + Send + 'static,
     {
-        let readers = self.0.readers.clone();
-        let read = tokio::spawn(async move { query(&mut *readers.acquire().await?).await });
+        let (readers, statements) = (self.0.readers.clone(), self.0.writer.statements().clone());
+        let read = tokio::spawn(async move {
+            let mut reader = readers.acquire().await?;
+            query(Conn::new(&mut *reader, &statements)).await
+        });
         match read.await {
             Ok(answer) => answer.map_err(|error| self.place().wrap(what, error)),
             Err(ended) => {
@@ -81,10 +88,10 @@ impl SqliteStore {
 
     /// Moves rows to the dead letters; one that cannot be moved now is found again.
     async fn set_aside(&self, damaged: Vec<Damaged>, now: Timestamp) {
-        let moved = self.0.writer.transaction("set rows aside", move |connection| {
+        let moved = self.0.writer.transaction("set rows aside", move |mut connection| {
             Box::pin(async move {
                 for row in &damaged {
-                    row.set_aside(connection, now).await?;
+                    row.set_aside(&mut connection, now).await?;
                 }
                 Ok(())
             })
@@ -122,7 +129,7 @@ impl Store for SqliteStore {
             let context = format!("an engine runs on {} in this process already", self.file().display());
             return Err(BackendError::new(ErrorKind::AlreadyRunning, context));
         }
-        *lock = Some(EngineLock::take(self.file())?);
+        *lock = Some(EngineLock::take(self.file(), self.0.writer.statements().names())?);
         Ok(())
     }
 
@@ -140,8 +147,8 @@ impl Store for SqliteStore {
             return self
                 .0
                 .writer
-                .transaction("commit", move |connection| {
-                    Box::pin(async move { commit::commit(connection, changes, &acked, now).await })
+                .transaction("commit", move |mut connection| {
+                    Box::pin(async move { commit::commit(&mut connection, changes, &acked, now).await })
                 })
                 .await;
         }
@@ -153,8 +160,8 @@ impl Store for SqliteStore {
         let stored = self
             .0
             .writer
-            .transaction("commit", move |connection| {
-                Box::pin(async move { commit::commit(connection, plain, &acked, now).await })
+            .transaction("commit", move |mut connection| {
+                Box::pin(async move { commit::commit(&mut connection, plain, &acked, now).await })
             })
             .await?;
         for (place, outcome) in places.into_iter().zip(stored) {
@@ -164,8 +171,8 @@ impl Store for SqliteStore {
             let made = self
                 .0
                 .writer
-                .transaction("commit", move |connection| {
-                    Box::pin(async move { commit::commit_attached(connection, change, now).await })
+                .transaction("commit", move |mut connection| {
+                    Box::pin(async move { commit::commit_attached(&mut connection, change, now).await })
                 })
                 .await;
             outcomes[place] = Some(made.unwrap_or_else(|error| attached_alone(&error)));
@@ -175,8 +182,10 @@ impl Store for SqliteStore {
 
     async fn lookup(&self, run_ids: &[RunId]) -> Result<Vec<Found>, BackendError> {
         let run_ids = run_ids.to_vec();
-        self.read("look runs up", move |reader| Box::pin(async move { read::lookup(reader, &run_ids).await }))
-            .await
+        self.read("look runs up", move |mut reader| {
+            Box::pin(async move { read::lookup(&mut reader, &run_ids).await })
+        })
+        .await
     }
 
     async fn latest(
@@ -185,8 +194,8 @@ impl Store for SqliteStore {
         foreign_id: &ForeignId,
     ) -> Result<Option<Arc<Record>>, BackendError> {
         let (name, key) = (workflow_name.clone(), foreign_id.clone());
-        let found = self.read("look a foreign id up", move |reader| {
-            Box::pin(async move { read::latest(reader, name.as_str(), key.as_str()).await })
+        let found = self.read("look a foreign id up", move |mut reader| {
+            Box::pin(async move { read::latest(&mut reader, name.as_str(), key.as_str()).await })
         });
         found.await?
     }
@@ -197,38 +206,49 @@ impl Store for SqliteStore {
         key: &StartKey,
     ) -> Result<Option<Arc<Record>>, BackendError> {
         let (name, key) = (workflow_name.clone(), key.clone());
-        let found = self.read("look a start key up", move |reader| {
-            Box::pin(async move { read::started_by(reader, name.as_str(), key.as_str()).await })
+        let found = self.read("look a start key up", move |mut reader| {
+            Box::pin(async move { read::started_by(&mut reader, name.as_str(), key.as_str()).await })
         });
         found.await?
     }
 
     async fn list(&self, query: &ListQuery) -> Result<ListPage, BackendError> {
         let query = query.clone();
-        self.read("list runs", move |reader| Box::pin(async move { list::list(reader, &query).await })).await
+        self.read("list runs", move |mut reader| {
+            Box::pin(async move { list::list(&mut reader, &query).await })
+        })
+        .await
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, BackendError> {
         let query = *query;
-        self.read("read a history", move |reader| Box::pin(read::history(reader, query))).await?
+        self.read("read a history", move |mut reader| {
+            Box::pin(async move { read::history(&mut reader, query).await })
+        })
+        .await?
     }
 
     async fn entered(&self, runs: &[(RunId, StatusCode)]) -> Result<Vec<bool>, BackendError> {
         let runs = runs.to_vec();
-        self.read("read histories", move |reader| Box::pin(async move { read::entered(reader, &runs).await }))
-            .await
+        self.read("read histories", move |mut reader| {
+            Box::pin(async move { read::entered(&mut reader, &runs).await })
+        })
+        .await
     }
 
     async fn outbox(&self, after: Option<&str>, limit: usize) -> Result<OutboxPage, BackendError> {
         let after = after.map(str::to_owned);
-        self.read("read the outbox", move |reader| Box::pin(read::outbox(reader, after, limit))).await
+        self.read("read the outbox", move |mut reader| {
+            Box::pin(async move { read::outbox(&mut reader, after, limit).await })
+        })
+        .await
     }
 
     async fn due(&self, workflows: &[WorkflowName], limit: usize) -> Result<DueWork, BackendError> {
         let now = self.0.clock.now();
         let names = workflows.to_vec();
-        let due = self.read("read what is due", move |reader| {
-            Box::pin(async move { due::due(reader, &names, limit, now).await })
+        let due = self.read("read what is due", move |mut reader| {
+            Box::pin(async move { due::due(&mut reader, &names, limit, now).await })
         });
         let (work, damaged) = due.await?;
         if !damaged.is_empty() {
@@ -239,32 +259,40 @@ impl Store for SqliteStore {
 
     async fn retry(&self, key: &RetryKey) -> Result<Option<RetryRow>, BackendError> {
         let key = key.clone();
-        self.read("read a retry row", move |reader| Box::pin(async move { read::retry(reader, &key).await }))
-            .await
+        self.read("read a retry row", move |mut reader| {
+            Box::pin(async move { read::retry(&mut reader, &key).await })
+        })
+        .await
     }
 
     async fn inbox(&self, run_id: RunId, status: StatusCode) -> Result<Vec<Callback>, BackendError> {
-        self.read("read the inbox", move |reader| Box::pin(read::inbox(reader, run_id, status))).await
+        self.read("read the inbox", move |mut reader| {
+            Box::pin(async move { read::inbox(&mut reader, run_id, status).await })
+        })
+        .await
     }
 
     async fn last_slot(&self, schedule: &SlotKey) -> Result<Option<Timestamp>, BackendError> {
         let key = schedule.clone();
-        self.read("read a schedule's slots", move |reader| {
-            Box::pin(async move { read::last_slot(reader, &key).await })
+        self.read("read a schedule's slots", move |mut reader| {
+            Box::pin(async move { read::last_slot(&mut reader, &key).await })
         })
         .await
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BackendError> {
-        self.read("read dead letters", move |reader| Box::pin(read::dead_letters(reader, limit))).await
+        self.read("read dead letters", move |mut reader| {
+            Box::pin(async move { read::dead_letters(&mut reader, limit).await })
+        })
+        .await
     }
 
     async fn register(&self, role: &RoleName, claim: EpochClaim) -> Result<Option<Epoch>, BackendError> {
         let role = role.as_str().to_owned();
         self.0
             .writer
-            .transaction("register a role", move |connection| {
-                Box::pin(async move { maintain::register(connection, &role, claim).await })
+            .transaction("register a role", move |mut connection| {
+                Box::pin(async move { maintain::register(&mut connection, &role, claim).await })
             })
             .await
     }
@@ -278,8 +306,10 @@ impl Store for SqliteStore {
     ) -> Result<DriverlessSlice, BackendError> {
         let before = self.0.clock.now().before(untouched_for);
         let name = workflow_name.clone();
-        self.read("look for runs that nothing drives", move |reader| {
-            Box::pin(async move { maintain::driverless(reader, name.as_str(), before, after, limit).await })
+        self.read("look for runs that nothing drives", move |mut reader| {
+            Box::pin(
+                async move { maintain::driverless(&mut reader, name.as_str(), before, after, limit).await },
+            )
         })
         .await
     }
@@ -294,8 +324,8 @@ impl Store for SqliteStore {
         let name = workflow_name.as_str().to_owned();
         self.0
             .writer
-            .transaction("purge", move |connection| {
-                Box::pin(async move { maintain::purge(connection, &name, before, limit).await })
+            .transaction("purge", move |mut connection| {
+                Box::pin(async move { maintain::purge(&mut connection, &name, before, limit).await })
             })
             .await
     }

@@ -10,7 +10,8 @@ use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 use workflow_core::adapter::{BackendError, BoxFuture, ErrorKind};
 
-use super::open::Place;
+use super::open::{Conn, Place};
+use crate::names::Statements;
 
 /// How many jobs may wait for the writer; more callers wait before they hand theirs in.
 const JOBS_MAX: usize = 1024;
@@ -32,32 +33,37 @@ pub(super) enum Ending {
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     place: Arc<Place>,
+    statements: Statements,
 }
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection, place: Arc<Place>) -> Self {
+    pub(super) fn start(connection: SqliteConnection, place: Arc<Place>, statements: Statements) -> Self {
         let (jobs, queue) = mpsc::channel(JOBS_MAX);
         tokio::spawn(drive(Some(connection), queue, Arc::clone(&place)));
-        Self { jobs, place }
+        Self { jobs, place, statements }
     }
 
     pub(super) fn place(&self) -> &Place {
         &self.place
     }
 
+    pub(super) fn statements(&self) -> &Statements {
+        &self.statements
+    }
+
     /// Has work done in a transaction of its own, which is rolled back if the work fails.
     pub(super) async fn transaction<V, W>(&self, what: &'static str, work: W) -> Result<V, BackendError>
     where
         V: Send + 'static,
-        W: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<V, sqlx::Error>> + Send + 'static,
+        W: for<'c> FnOnce(Conn<'c>) -> BoxFuture<'c, Result<V, sqlx::Error>> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let place = Arc::clone(&self.place);
+        let (place, statements) = (Arc::clone(&self.place), self.statements.clone());
         let job: Job = Box::new(move |connection| {
             Box::pin(async move {
                 let (result, ending) = match connection {
                     Ok(connection) => {
-                        let (result, ending) = in_transaction(connection, work).await;
+                        let (result, ending) = in_transaction(connection, &statements, work).await;
                         (result.map_err(|error| error.wrap(what, &place)), ending)
                     }
                     Err(error) => (Err(error), Ending::Doubtful),
@@ -122,14 +128,18 @@ impl Failed {
     }
 }
 
-async fn in_transaction<V, W>(connection: &mut SqliteConnection, work: W) -> (Result<V, Failed>, Ending)
+async fn in_transaction<V, W>(
+    connection: &mut SqliteConnection,
+    statements: &Statements,
+    work: W,
+) -> (Result<V, Failed>, Ending)
 where
-    W: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<V, sqlx::Error>>,
+    W: for<'c> FnOnce(Conn<'c>) -> BoxFuture<'c, Result<V, sqlx::Error>>,
 {
     if let Err(error) = execute(connection, "begin immediate").await {
         return (Err(Failed::Before(error)), Ending::Doubtful);
     }
-    match work(connection).await {
+    match work(Conn::new(connection, statements)).await {
         Err(error) => {
             // A full disk rolls back by itself; then there is nothing left to roll back, which is fine.
             let _ = execute(connection, "rollback").await;

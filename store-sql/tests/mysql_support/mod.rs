@@ -1,6 +1,8 @@
 //! A database of its own for a test, on the server that `WORKFLOW_MARIADB_URL` names.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod fixture;
+
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 use store_sql::{MySql, MySqlOptions};
 use uuid::Uuid;

@@ -1,6 +1,8 @@
 //! A schema for each test, in the database that the environment names.
 #![allow(dead_code, reason = "not every test needs all of it")]
 
+pub(crate) mod fixture;
+
 use std::sync::Arc;
 
 use sqlx::postgres::PgConnectOptions;
@@ -46,6 +48,12 @@ impl Schema {
         &self.name
     }
 
+    /// An address that leads into the schema.
+    pub(crate) fn url(&self) -> String {
+        let (url, separator) = (url(), if url().contains('?') { '&' } else { '?' });
+        format!("{url}{separator}options=-c%20search_path%3D{}", self.name)
+    }
+
     /// Waits until a question about the schema, whose name is its one value, is answered with yes.
     pub(crate) async fn until(&self, what: &str, question: &str) {
         let mut session = self.session().await;
@@ -66,13 +74,6 @@ impl Schema {
     /// How to connect to the schema.
     pub(crate) fn dsn(&self) -> PostgresDsn {
         self.dsn.clone()
-    }
-
-    /// Its connection string, with the password.
-    pub(crate) fn url(&self) -> String {
-        let server = url();
-        let separator = if server.contains('?') { '&' } else { '?' };
-        format!("{server}{separator}options=-c%20search_path={}", self.name)
     }
 
     /// The same, with more settings of the session.

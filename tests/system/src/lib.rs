@@ -6,7 +6,7 @@ pub mod child;
 pub mod finish;
 pub mod fixture;
 pub mod full;
+pub mod ground;
 pub mod parcels;
 pub mod patience;
 pub mod raw;
-pub mod transfers;

@@ -14,6 +14,7 @@ use workflow::{Error, Running};
 use workflow_system_tests::audit::Audit;
 use workflow_system_tests::child::{Worker, text};
 use workflow_system_tests::fixture;
+use workflow_system_tests::ground::Ground;
 use workflow_system_tests::parcels::{At, Depot, Parcel, parcels};
 use workflow_system_tests::patience::{PATIENCE, patiently};
 use workflow_system_tests::raw::Raw;
@@ -221,7 +222,7 @@ async fn a_database_that_lost_its_log_is_as_it_was_at_its_last_checkpoint_and_go
     for end in ["db-wal", "db-shm"] {
         std::fs::remove_file(file.with_extension(end)).unwrap();
     }
-    Audit::new(&file).always("without its log").await;
+    Audit::new(&Ground::at_file(&file)).always("without its log").await;
     let running = run(&file).await.unwrap();
     fixture::healthy_go_on(&running).await.unwrap();
     running.shutdown(PATIENCE).await;

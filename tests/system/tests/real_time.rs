@@ -11,6 +11,7 @@ use order_processor::{generate, process};
 use store_sql::Sqlite;
 use workflow_system_tests::audit::Audit;
 use workflow_system_tests::finish::finish;
+use workflow_system_tests::ground::Ground;
 use workflow_system_tests::raw::Raw;
 
 fn input(orders: &[Order]) -> Input {
@@ -22,12 +23,13 @@ fn input(orders: &[Order]) -> Input {
 async fn two_thousand_orders_come_to_an_end_and_are_not_run_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("orders.db");
+    let ground = Ground::at_file(&file);
     let orders: Vec<Order> = generate::all(2000, 17).collect();
     let args = Args::parse_from(["order-processor", "--json"]);
     let report = process::run(&args, Sqlite::open(&file).await.unwrap(), input(&orders)).await.unwrap();
     assert_eq!((report.ended(), report.unfinished(), report.exit_code()), (2000, 0, 0));
-    finish(&file, &orders).await;
-    Audit::new(&file).ended(&orders, "after the first run").await;
+    finish(&ground, &orders).await;
+    Audit::new(&ground).ended(&orders, "after the first run").await;
     let mut raw = Raw::open(&file).await.unwrap();
     let stored = "select count(*) || ' ' || sum(version) || ' ' || max(updated_at) from workflow_records";
     let before = raw.texts(stored).await.unwrap();

@@ -83,6 +83,8 @@ pub enum Effect {
     ReleaseTimers,
     /// Inserts or replaces a retry row.
     PutRetry(RetryUpdate),
+    /// Replaces a retry row, if it is there: what has been dealt with meanwhile is not owed again.
+    ReplaceRetry(RetryUpdate),
     /// Deletes a retry row, if it is there.
     DeleteRetry(RetryKey),
     /// Deletes every retry row of the run.
@@ -104,7 +106,8 @@ pub enum Effect {
         /// Its key.
         key: Arc<str>,
     },
-    /// Replaces the snapshots in the run's history, and deletes its inbox payloads and dead letters.
+    /// Replaces the snapshots in the run's history, blanks the reasons of its earlier versions and the errors of its
+    /// retries, and deletes its inbox payloads and dead letters.
     Scrub,
     /// The user's own work on the same database.
     Attached(Attached),

@@ -257,7 +257,7 @@ fn note(change: &Change) -> Noted {
 pub(crate) fn dues(change: &Change) -> impl Iterator<Item = crate::Due> + '_ {
     change.effects.iter().filter_map(|effect| match effect {
         Effect::PutTimer(timer) => Some(timer.due),
-        Effect::PutRetry(retry) => retry.due,
+        Effect::PutRetry(retry) | Effect::ReplaceRetry(retry) => retry.due,
         Effect::ReleaseTimers => Some(crate::Due::In(Duration::ZERO)),
         _ => None,
     })

@@ -181,7 +181,7 @@ impl<T: Object, S: Status> DueWork<T, S> {
         stored.headers.retain(|(name, _)| &**name != SENT_AS);
         if self.is_on_its_way(&row).await {
             let mut change = Change::new(row.key.run_id, crate::adapter::Expect::Nothing);
-            change.effects.push(Effect::PutRetry(again_in_a_while(&row, Arc::clone(&row.event))));
+            change.effects.push(Effect::ReplaceRetry(again_in_a_while(&row, Arc::clone(&row.event))));
             self.store_effects(change).await;
             return;
         }
@@ -197,8 +197,9 @@ impl<T: Object, S: Status> DueWork<T, S> {
         if let Some(sent) = &change.outbox {
             stored.set_header(SENT_AS, sent.id.to_string());
         }
-        // It comes back if this event is lost as well; what is made of the event replaces or deletes the row.
-        change.effects.push(Effect::PutRetry(again_in_a_while(&row, Arc::new(stored))));
+        // It comes back if this event is lost as well; what is made of the event replaces or deletes the row. So may what
+        // is made at this moment of the event before it: then nothing is owed, and the row stays gone.
+        change.effects.push(Effect::ReplaceRetry(again_in_a_while(&row, Arc::new(stored))));
         if let Some(Outcome::VersionConflict { .. } | Outcome::Missing) = self.store_effects(change).await {
             self.drop_retry(row.key).await;
         }

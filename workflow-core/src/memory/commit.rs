@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::state::{State, Timer, TimerState, timer_place};
-use crate::adapter::{Change, Effect, Expect, Outcome, RetryRow, SlotKey, TimerRow};
+use crate::adapter::{Change, Effect, Expect, Outcome, RetryRow, RetryUpdate, SlotKey, TimerRow};
 use crate::{Record, RunId, Timestamp};
 
 impl State {
@@ -115,13 +115,12 @@ impl State {
                     self.set_timer(&key, TimerState::Open);
                 }
             }
-            Effect::PutRetry(update) => self.put_retry(RetryRow {
-                due: update.due.map(|due| due.resolve(now)),
-                key: update.key,
-                attempt: update.attempt,
-                last_error: update.last_error,
-                event: update.event,
-            }),
+            Effect::PutRetry(update) => self.put_retry(retry_row(update, now)),
+            Effect::ReplaceRetry(update) => {
+                if self.has_retry(&update.key) {
+                    self.put_retry(retry_row(update, now));
+                }
+            }
             Effect::DeleteRetry(key) => self.delete_retry(&key),
             Effect::DeleteRetries => self.delete_retries(run_id),
             Effect::PutDeadLetter(mut letter) => {
@@ -200,4 +199,14 @@ impl State {
 
 pub(super) fn schedule(key: &SlotKey) -> super::state::SlotSchedule {
     (key.workflow_name.clone(), key.foreign_id.clone(), Arc::clone(&key.spec))
+}
+
+fn retry_row(update: RetryUpdate, now: Timestamp) -> RetryRow {
+    RetryRow {
+        due: update.due.map(|due| due.resolve(now)),
+        key: update.key,
+        attempt: update.attempt,
+        last_error: update.last_error,
+        event: update.event,
+    }
 }

@@ -123,6 +123,10 @@ impl State {
         self.retries.entry(row.key.run_id).or_default().insert(row.key.clone(), row);
     }
 
+    pub(super) fn has_retry(&self, key: &RetryKey) -> bool {
+        self.retries.get(&key.run_id).is_some_and(|rows| rows.contains_key(key))
+    }
+
     pub(super) fn delete_retry(&mut self, key: &RetryKey) {
         let Some(rows) = self.retries.get_mut(&key.run_id) else { return };
         if let Some(due) = rows.remove(key).and_then(|row| row.due) {

@@ -3,28 +3,34 @@
 use super::{Finding, Source};
 
 /// A package and those of this workspace that it may depend on; development dependencies are free.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("workflow-core", &[]),
     ("workflow-derive", &[]),
     ("store-sql", &["workflow-core"]),
     ("workflow", &["store-sql", "workflow-core", "workflow-derive"]),
     ("tests/conformance", &["workflow-core"]),
     ("tests/shop", &["workflow-core", "workflow-derive"]),
-    ("tests/system", &["order-processor", "store-sql", "workflow", "workflow-core"]),
+    (
+        "tests/system",
+        &["money-transfer", "order-processor", "store-sql", "workflow", "workflow-core", "workflowctl"],
+    ),
+    ("workflowctl", &["store-sql", "workflow-core"]),
     ("bench", &["store-sql", "workflow", "workflow-core"]),
     ("xtask", &[]),
 ];
 
 /// The packages of this workspace.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 10] = [
     "workflow",
     "workflow-core",
     "workflow-derive",
     "store-sql",
     "workflow-conformance",
     "workflow-shop",
+    "money-transfer",
     "order-processor",
     "workflow-bench",
+    "workflowctl",
 ];
 
 /// Checks a manifest.

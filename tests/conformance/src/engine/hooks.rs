@@ -132,7 +132,8 @@ pub async fn a_slow_hook_is_called_once(place: Place) {
         kit.clock().advance(Duration::from_secs(1)).await;
     }
     // The event is in the outbox until the hook has ended: no reminder joins it there.
-    assert_eq!(place.outbox().await.len(), 1);
+    let rows = place.outbox().await;
+    assert_eq!(rows.len(), 1, "{rows:#?}");
     desk.open(20);
     place.outbox_is_empty(&kit).await;
     pass(&kit, Duration::from_secs(600)).await;

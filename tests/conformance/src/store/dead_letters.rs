@@ -7,8 +7,8 @@ use workflow_core::{Move, Record, Transition, apply};
 use super::StoreFixture;
 use crate::kept::Kept;
 use crate::samples::{
-    callback, commit_stored, completed, dead_letter, effects, moved, new_run, start, store_over, take_effect,
-    update,
+    callback, commit_stored, completed, dead_letter, effects, moved, new_run, retry_key, retry_row, start,
+    store_over, take_effect, update,
 };
 use crate::waiting::tick;
 
@@ -57,7 +57,8 @@ pub async fn scrubbing_replaces_snapshots_and_deletes_payloads(fixture: impl Sto
     let with_data = async |foreign_id: &str| {
         let run = start(&*store, foreign_id).await;
         let letter = Effect::PutDeadLetter(dead_letter(&run, foreign_id));
-        take_effect(&*store, &run, vec![Effect::PutCallback(callback(1, "a")), letter]).await;
+        let retry = Effect::PutRetry(retry_row(&run, "step", None));
+        take_effect(&*store, &run, vec![Effect::PutCallback(callback(1, "a")), letter, retry]).await;
         run
     };
     let (run, other) = (with_data("order-1").await, with_data("order-2").await);
@@ -74,6 +75,10 @@ pub async fn scrubbing_replaces_snapshots_and_deletes_payloads(fixture: impl Sto
     change.effects = vec![Effect::Scrub];
     commit_stored(&*store, change).await;
     let kept = Kept::of(&*store, &[run.run_id]).await;
+    let reasons: Vec<_> = kept.history.iter().map(|entry| &*entry.reason).collect();
+    assert_eq!(reasons, ["", "", "", "gdpr"], "only why it was deleted is still told");
+    let error = async |run| store.retry(&retry_key(run, "step")).await.unwrap().unwrap().last_error;
+    assert_eq!((&*error(&run).await, &*error(&other).await), ("", "the card was declined"));
     let objects: Vec<_> = kept.history.iter().map(|entry| entry.object.clone()).collect();
     assert_eq!(objects, [Some(object.clone()), None, Some(object.clone()), Some(object.clone())]);
     assert_eq!(kept.records[0].as_ref().unwrap().object, object);

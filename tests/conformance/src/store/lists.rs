@@ -113,6 +113,65 @@ pub async fn lists_order_and_page_by_key(fixture: impl StoreFixture) {
     assert_eq!(ids(&*store, rest).await.len(), 10, "what was created meanwhile moves no page");
 }
 
+/// Whether a list gives a record, as the filters are meant.
+fn is_wanted(query: &ListQuery, record: &Record) -> bool {
+    let ListQuery { workflow_name, foreign_ids, statuses, run_states, created_from, created_before, .. } =
+        query;
+    workflow_name.as_ref().is_none_or(|name| *name == record.workflow_name)
+        && (foreign_ids.is_empty() || foreign_ids.contains(&record.foreign_id))
+        && (statuses.is_empty() || statuses.contains(&record.status))
+        && (run_states.is_empty() || run_states.contains(&record.run_state))
+        && created_from.is_none_or(|from| record.created_at >= from)
+        && created_before.is_none_or(|before| record.created_at < before)
+}
+
+/// Pages by key walk what the filters leave, whichever of them are there, in both orders.
+pub async fn pages_by_key_hold_under_every_filter(fixture: impl StoreFixture) {
+    let store = fixture.store();
+    let mut all: Vec<Arc<Record>> = Vec::new();
+    for number in 0..48 {
+        if number % 8 == 0 {
+            tick(&*store).await;
+        }
+        let name = if number % 3 == 0 { workflow("refunds") } else { orders() };
+        let run = start_as(&*store, &new_run_of(name, &format!("order-{}", number % 24))).await;
+        // The first half ends, so that each foreign id can have a run in the second one.
+        all.push(match number {
+            0..24 => store_over(&*store, &run, &completed(&run)).await,
+            number if number % 4 == 0 => store_over(&*store, &run, &stepped(&run, 2)).await,
+            number if number % 4 == 1 => store_over(&*store, &run, &paused(&run)).await,
+            _ => run,
+        });
+    }
+    all.sort_by_key(|record| (record.created_at, record.run_id));
+    for mask in 0..128 {
+        let has = |filter: u32| mask & (1 << filter) != 0;
+        let query = ListQuery {
+            workflow_name: has(0).then(orders),
+            foreign_ids: if has(1) {
+                (0..15).map(|id| key(&format!("order-{id}"))).collect()
+            } else {
+                vec![]
+            },
+            statuses: if has(2) { vec![status(1), status(9)] } else { vec![] },
+            run_states: if has(3) { vec![RunState::Paused, RunState::Completed] } else { vec![] },
+            created_from: has(4).then(|| all[9].created_at),
+            created_before: has(5).then(|| all[40].created_at),
+            newest_first: has(6),
+            limit: 5,
+            ..ListQuery::default()
+        };
+        let wanted = all.iter().filter(|record| is_wanted(&query, record)).map(|record| record.run_id);
+        let mut wanted: Vec<RunId> = wanted.collect();
+        if query.newest_first {
+            wanted.reverse();
+        }
+        let walked: Vec<RunId> =
+            walk(&*store, query.clone()).await.iter().map(|record| record.run_id).collect();
+        assert_eq!(walked, wanted, "{query:?}");
+    }
+}
+
 /// Pages by offset skip so many runs, also beyond the end.
 pub async fn lists_skip_by_offset(fixture: impl StoreFixture) {
     let store = fixture.store();

@@ -144,6 +144,7 @@ macro_rules! store_suite {
             an_unreadable_record_takes_no_other_with_it,
             lists_filter,
             lists_order_and_page_by_key,
+            pages_by_key_hold_under_every_filter,
             lists_skip_by_offset,
             runs_of_one_instant_have_a_total_order,
             lists_give_25_by_default,
@@ -163,6 +164,7 @@ macro_rules! store_suite {
             timers_of_one_entry_are_cancelled_alone,
             a_new_timer_survives_the_cancelling_of_the_old,
             retry_rows_are_inserted_and_replaced,
+            a_retry_row_that_is_gone_is_not_replaced,
             a_retry_without_due_time_waits,
             retry_rows_are_deleted_by_key_and_by_run,
             // Slots, inbox, dead letters, scrubbing.

@@ -57,6 +57,28 @@ pub async fn retry_rows_are_inserted_and_replaced(fixture: impl StoreFixture) {
     );
 }
 
+/// A row is replaced only if it is there: what was dealt with meanwhile does not come back.
+pub async fn a_retry_row_that_is_gone_is_not_replaced(fixture: impl StoreFixture) {
+    let store = fixture.store();
+    let run = start(&*store, "order-1").await;
+    let (here, gone) = (retry_row(&run, "here", Some(NOW)), retry_row(&run, "gone", Some(NOW)));
+    let put = [&here, &gone].map(|row| Effect::PutRetry(row.clone()));
+    take_effect(&*store, &run, put.into()).await;
+    let again = |row: &RetryUpdate| {
+        Effect::ReplaceRetry(RetryUpdate { attempt: 7, last_error: "again".into(), ..row.clone() })
+    };
+    let effects = vec![Effect::DeleteRetry(gone.key.clone()), again(&here), again(&gone)];
+    take_effect(&*store, &run, effects).await;
+    assert_eq!(due_processes(&*store).await, ["here"]);
+    let stored = store.retry(&here.key).await.unwrap().unwrap();
+    assert_eq!((stored.attempt, &*stored.last_error), (7, "again"));
+    take_effect(&*store, &run, vec![again(&gone)]).await;
+    assert_eq!(store.retry(&gone.key).await.unwrap(), None);
+    let later = RetryUpdate { due: Some(Due::In(Duration::from_secs(3600))), ..here.clone() };
+    take_effect(&*store, &run, vec![Effect::ReplaceRetry(later)]).await;
+    assert!(due_processes(&*store).await.is_empty());
+}
+
 /// A row without a due time is kept and never due, and takes away an earlier due time.
 pub async fn a_retry_without_due_time_waits(fixture: impl StoreFixture) {
     let store = fixture.store();

@@ -2,6 +2,7 @@
 //!
 //! It prints one line for each thing that it has done, and `error: ...` for what it could not do.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,15 +11,14 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use order_processor::args::Args as OrderArgs;
 use order_processor::input::Input;
-use store_sql::Sqlite;
-use store_sql::sqlite::SqliteStore;
+use store_sql::{Database, Sqlite};
 use tokio::io::AsyncReadExt;
-use workflow::adapter::{Backend, ListQuery};
+use workflow::adapter::{Backend, ListQuery, Store};
 use workflow::memory::{InProcessScheduler, InProcessStreamer};
 use workflow::{Client, Status};
 use workflow_system_tests::aborting::{Aborting, When};
+use workflow_system_tests::full;
 use workflow_system_tests::parcels::{At, Depot, Parcel, parcels};
-use workflow_system_tests::{full, transfers};
 
 /// How many changes a commit takes while it is counted.
 const BATCH_MAX: usize = 3;
@@ -48,10 +48,15 @@ async fn work(args: &[&str]) -> anyhow::Result<String> {
             order_processor::process::main(&args).await?;
             Ok("ended".to_owned())
         }
-        ["abort-orders", file, input, at, when] => abort_orders(file, Path::new(input), at, when).await,
-        ["abort-transfers", file, at, when] => {
-            let backend = aborting(&Sqlite::open(file).await?, at, when)?;
-            transfers::all(backend).await?;
+        ["abort-orders", url, input, at, when] => abort_orders(url, Path::new(input), at, when).await,
+        ["abort-money", url, count, at, when] => {
+            let backend = aborting(Database::connect(url).await?, at, when)?;
+            // A few at once, so that there are many commits.
+            money_transfer::transfer::make(backend, count.parse()?, 4).await?;
+            Ok("ended".to_owned())
+        }
+        ["money", url, count] => {
+            money_transfer::transfer::make(Database::connect(url).await?, count.parse()?, 64).await?;
             Ok("ended".to_owned())
         }
         ["full-disk", file, filler] => {
@@ -68,24 +73,39 @@ async fn work(args: &[&str]) -> anyhow::Result<String> {
     }
 }
 
-fn aborting(database: &Sqlite, at: &str, when: &str) -> anyhow::Result<Backend> {
+/// The backend on a database, which ends the process at a commit.
+fn aborting(database: Database, at: &str, when: &str) -> anyhow::Result<Backend> {
     let when = When::from_name(when).context("before, during or after")?;
-    let store: SqliteStore = database.store().clone();
-    let store = Aborting::new(store, at.parse()?, when, BATCH_MAX);
-    Ok(Backend::new(store, InProcessStreamer::new(), InProcessScheduler::new()))
+    let at = at.parse()?;
+    match database {
+        Database::MySql(database) => {
+            Ok(embedded(Aborting::new(database.store().clone(), at, when, BATCH_MAX)))
+        }
+        Database::Postgres(database) => {
+            Ok(embedded(Aborting::new(database.store().clone(), at, when, BATCH_MAX)))
+        }
+        Database::Sqlite(database) => {
+            Ok(embedded(Aborting::new(database.store().clone(), at, when, BATCH_MAX)))
+        }
+        other => bail!("{other:?} is of a new kind"),
+    }
 }
 
-async fn abort_orders(file: &str, input: &Path, at: &str, when: &str) -> anyhow::Result<String> {
+fn embedded(store: impl Store) -> Backend {
+    Backend::new(store, InProcessStreamer::new(), InProcessScheduler::new())
+}
+
+async fn abort_orders(url: &str, input: &Path, at: &str, when: &str) -> anyhow::Result<String> {
     let args = OrderArgs {
         input: Some(input.to_owned()),
-        database: PathBuf::from(file),
+        database: OsString::from(url).into(),
         json: true,
         in_flight: 2000,
         generate: None,
         seed: 1,
         verbose: 0,
     };
-    let backend = aborting(&Sqlite::open(file).await?, at, when)?;
+    let backend = aborting(Database::connect(url).await?, at, when)?;
     let report = order_processor::process::run(&args, backend, Input::open(Some(input))?).await?;
     Ok(format!("ended {}", report.ended()))
 }

@@ -1,0 +1,108 @@
+//! Ordinary transitions: record, outbox row and history entry say the same of a run, and are sent once.
+//!
+//! What a transition costs the server is mostly the values that it takes in and passes from one part of a statement to the
+//! next: each of an array is received, kept and read again.
+
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use workflow_core::adapter::{Change, Expect, OutboxRow};
+use workflow_core::{HistoryEntry, Record, encode_outbox};
+
+use super::commit::Decided;
+use super::create::{array, as_i64, text};
+use super::stamp::column;
+use super::transaction::Tx;
+
+/// New runs have `was` NULL: they are inserted already. Nothing of a transition can be there yet, so that no row is looked
+/// for before it is inserted, which would cost half as much again; should one be there after all, the transaction fails
+/// and is made in the other form.
+const TOGETHER: &str = "with d as materialized (select * from unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], \
+    $6::integer[], $7::integer[], $8::integer[], $9::bytea[], $10::bytea[], $11::text[], $12::text[], $13::bytea[], \
+    $14::smallint[], $15::text[], $16::text[], $17::integer[], $18::bigint[], $19::bytea[]) as d(run_id, workflow_name, \
+    version, was, from_status, status, run_state, object, meta, event_id, paused_by, event, bucket, reason, actor, \
+    attempt, duration_us, snapshot)), sent as (insert into workflow_outbox (id, workflow_name, data, created_at, run_id, \
+    record_version, bucket) select d.event_id, d.workflow_name, d.event, $1, d.run_id, d.version, d.bucket from d), told as \
+    (insert into workflow_history (run_id, version, workflow_name, from_status, to_status, run_state, reason, actor, \
+    attempt, duration_us, at, object) select d.run_id, d.version, d.workflow_name, d.from_status, d.status, d.run_state, \
+    d.reason, d.actor, d.attempt, d.duration_us, $1, d.snapshot from d), gone as (delete from workflow_outbox where id = \
+    any($20)) update workflow_records r set run_state = d.run_state, status = d.status, object = d.object, updated_at = $1, \
+    meta = d.meta, version = d.version, last_event_id = d.event_id, paused_by = d.paused_by from d where d.was is not null \
+    and r.run_id = d.run_id and r.version = d.was";
+
+type Bound<'q> = Query<'q, sqlx::Postgres, PgArguments>;
+
+/// A transition whose parts agree.
+pub(super) struct Transition<'a> {
+    record: &'a Record,
+    row: &'a OutboxRow,
+    entry: &'a HistoryEntry,
+    was: Option<u64>,
+}
+
+impl<'a> Transition<'a> {
+    /// A change as such a transition; `None` if it is another kind of change.
+    pub(super) fn of(each: &'a Decided<'_>) -> Option<Self> {
+        let Change { expect, outbox, history, .. } = each.change;
+        let (record, row, entry) = (each.record.as_ref()?, outbox.as_ref()?, history.as_ref()?);
+        let was = match expect {
+            Expect::Version(was) => Some(was.get()),
+            Expect::Absent => None,
+            Expect::Nothing => return None,
+        };
+        let event = &row.event;
+        let agree = record.last_event_id == Some(row.id)
+            && (record.run_id, record.run_id) == (event.run_id, entry.run_id)
+            && (Some(record.version), record.version) == (event.version, entry.version)
+            && (record.status, record.run_state) == (entry.to_status, entry.run_state)
+            && record.workflow_name == event.workflow_name
+            && record.workflow_name == entry.workflow_name;
+        agree.then_some(Self { record, row, entry, was })
+    }
+
+    /// Whether a record is updated.
+    pub(super) fn moves(&self) -> bool {
+        self.was.is_some()
+    }
+
+    /// What a run that is inserted already does not need again.
+    fn moved<V>(&self, value: impl FnOnce() -> V) -> Option<V> {
+        self.moves().then(value)
+    }
+}
+
+/// Writes transitions, and deletes the outbox rows that have `gone`; gives how many records were updated.
+pub(super) async fn write(
+    tx: &mut Tx,
+    transitions: &[Transition<'_>],
+    gone: Vec<String>,
+) -> Result<u64, sqlx::Error> {
+    let query = sqlx::query(tx.sql(TOGETHER)).bind(column(tx.now()));
+    let query = bind_event(bind_record(query, transitions), transitions);
+    Ok(query.bind(gone).execute(tx.raw()).await?.rows_affected())
+}
+
+fn bind_record<'q>(query: Bound<'q>, transitions: &'q [Transition<'_>]) -> Bound<'q> {
+    query
+        .bind(array(transitions, |each| each.record.run_id.to_string()))
+        .bind(array(transitions, |each| each.record.workflow_name.as_str()))
+        .bind(array(transitions, |each| as_i64(each.record.version.get())))
+        .bind(array(transitions, |each| each.was.map(as_i64)))
+        .bind(array(transitions, |each| each.entry.from_status.map(|status| status.get())))
+        .bind(array(transitions, |each| each.record.status.get()))
+        .bind(array(transitions, |each| each.record.run_state.code()))
+        .bind(array(transitions, |each| each.moved(|| &each.record.object[..])))
+        .bind(array(transitions, |each| each.moved(|| each.record.meta().encode())))
+}
+
+fn bind_event<'q>(query: Bound<'q>, transitions: &'q [Transition<'_>]) -> Bound<'q> {
+    query
+        .bind(array(transitions, |each| each.row.id.to_string()))
+        .bind(array(transitions, |each| each.record.paused_by.map(|by| by.as_str())))
+        .bind(array(transitions, |each| encode_outbox(&each.row.event)))
+        .bind(array(transitions, |each| i16::try_from(each.record.run_id.bucket()).unwrap_or(i16::MAX)))
+        .bind(array(transitions, |each| text(&each.entry.reason)))
+        .bind(array(transitions, |each| text(each.entry.actor.as_str())))
+        .bind(array(transitions, |each| i32::try_from(each.entry.attempt).unwrap_or(i32::MAX)))
+        .bind(array(transitions, |each| i64::try_from(each.entry.duration.as_micros()).unwrap_or(i64::MAX)))
+        .bind(array(transitions, |each| each.entry.object.as_deref()))
+}

@@ -1,0 +1,175 @@
+//! The command line.
+
+mod expiring;
+mod outbox;
+mod runs;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use expiring::{ArchiveArgs, PruneArgs, Selection};
+pub(crate) use outbox::{LetterCommand, LetterListArgs, LetterSelection, OutboxCommand};
+pub(crate) use runs::{HistoryArgs, ListArgs, RunsCommand, ShowArgs};
+
+/// What stands under every help.
+const AFTER: &str = "\
+Exit codes:
+  0  done
+  1  the answer is no: something was refused, is missing, is left over or needs attention
+  2  it could not be done: the command line, the settings or the database
+
+Settings come from flags, then the environment, then the configuration file (--config, else workflowctl.toml in the
+current folder, if it is there):
+  database = \"postgres://shop@db.example/orders\"
+  password_file = \"/run/secrets/orders\"     # relative to the file's own folder
+  table_prefix = \"workflow_\"";
+
+/// Look after the database of a workflow engine: tables, outbox, dead letters, runs and their expiry.
+///
+/// Everything can run beside working engines and be interrupted at any moment. Passwords are never printed.
+#[derive(Debug, Parser)]
+#[command(name = "workflowctl", version, max_term_width = 110, after_long_help = AFTER, subcommand_required = true)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Global {
+    /// The database: mysql://, mariadb:// or postgres:// and so on, sqlite:FILE, or the driver's form of Go
+    #[arg(long, global = true, value_name = "URL", env = "WORKFLOW_DATABASE_URL", hide_env_values = true)]
+    #[arg(help_heading = "Database")]
+    pub(crate) database: Option<String>,
+    /// A file with the password of the database's user, so that the password stands in no URL
+    #[arg(long, global = true, value_name = "FILE", env = "WORKFLOW_DATABASE_PASSWORD_FILE")]
+    #[arg(help_heading = "Database")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// What the names of the tables begin with [default: workflow_]
+    #[arg(long, global = true, value_name = "PREFIX", env = "WORKFLOW_TABLE_PREFIX")]
+    #[arg(help_heading = "Database")]
+    pub(crate) table_prefix: Option<String>,
+    /// The configuration file [default: workflowctl.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "WORKFLOWCTL_CONFIG", help_heading = "Database")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON, for programs
+    #[arg(long, global = true, display_order = 900)]
+    pub(crate) json: bool,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make the tables, or bring them up to date
+    ///
+    /// Safe when several programs start at once. Tables that the database guide's SQL has made are adopted, with their
+    /// rows.
+    #[command(after_help = "\
+Examples:
+  workflowctl migrate --database mysql://shop@db/orders --password-file /run/secrets/orders
+  workflowctl migrate --dry-run        # exit code 1 if there is something to do")]
+    Migrate(MigrateArgs),
+    /// Print the SQL that makes the tables, for people who apply it by hand
+    #[command(after_help = "\
+Examples:
+  workflowctl schema --dialect postgres > tables.sql
+  workflowctl schema --dialect mariadb | mariadb orders")]
+    Schema(SchemaArgs),
+    /// Delete or move away old runs that have ended
+    ///
+    /// Never touches a run that goes on, or one with an unsent event, a retry that will be due or a dead letter: those are
+    /// counted as kept. Works in small transactions; an interrupt ends it after the one that is under way. A start key
+    /// goes with its run: triggering with it again then makes a new run.
+    #[command(after_help = "\
+Examples:
+  workflowctl archive --older-than 30d --state completed --dry-run
+  workflowctl archive --older-than 30d --workflow orders --into orders_archive
+  workflowctl archive --older-than 1w --state completed --state cancelled --batch 500 --rate 2000")]
+    Archive(ArchiveArgs),
+    /// Delete the histories of old runs that have ended; the runs stay
+    #[command(after_help = "\
+Examples:
+  workflowctl prune-history --older-than 90d --dry-run
+  workflowctl prune-history --older-than 90d --workflow orders --rate 5000")]
+    PruneHistory(PruneArgs),
+    /// Look at the events that wait, and deal with those that were set aside
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
+    /// Show how large the tables are
+    ///
+    /// Rows are what the database has counted or guessed. On SQLite this reads the whole file.
+    #[command(after_help = "\
+Examples:
+  workflowctl sizes
+  workflowctl sizes --json | jq '.tables[] | select(.total_bytes > 1e9) | .table'")]
+    Sizes,
+    /// Look at runs
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Print a script that completes commands and flags
+    #[command(after_help = "\
+Examples:
+  workflowctl completions bash > /etc/bash_completion.d/workflowctl
+  workflowctl completions zsh > ~/.zfunc/_workflowctl
+  workflowctl completions fish > ~/.config/fish/completions/workflowctl.fish")]
+    Completions(CompletionsArgs),
+}
+
+/// What `migrate` takes.
+#[derive(Args, Debug)]
+pub(crate) struct MigrateArgs {
+    /// Only tell what would be done; exit code 1 if that is something
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// What `schema` takes.
+#[derive(Args, Debug)]
+pub(crate) struct SchemaArgs {
+    /// For which database
+    #[arg(long)]
+    pub(crate) dialect: Dialect,
+}
+
+/// A kind of database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dialect {
+    /// MariaDB
+    #[value(name = "mariadb")]
+    MariaDb,
+    /// PostgreSQL
+    Postgres,
+    /// SQLite
+    Sqlite,
+}
+
+/// What `completions` takes.
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// For which shell
+    pub(crate) shell: Shell,
+}
+
+/// A shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,51 @@
+//! What each command does.
+
+mod completions;
+mod expiring;
+mod letters;
+mod migrate;
+mod outbox;
+mod records;
+mod runs;
+mod schema;
+mod sizes;
+
+use crate::args::{Cli, Command, OutboxCommand, RunsCommand};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::settings::Settings;
+
+/// How a command ended that could be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// All is as it should be.
+    Done,
+    /// Something was refused, is missing, is left over or needs attention.
+    Findings,
+}
+
+impl Answer {
+    pub(crate) fn unless(findings: bool) -> Self {
+        if findings { Answer::Findings } else { Answer::Done }
+    }
+}
+
+/// Does what the command line asks for.
+pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Answer, Failure> {
+    let settings = || Settings::resolve(&cli.global);
+    match cli.command {
+        Command::Migrate(args) => migrate::run(&args, &settings()?, output).await,
+        Command::Schema(args) => schema::run(&args, &cli.global, output),
+        Command::Archive(args) => expiring::archive(&args, &settings()?, output).await,
+        Command::PruneHistory(args) => expiring::prune(&args, &settings()?, output).await,
+        Command::Outbox(OutboxCommand::Status) => outbox::status(&settings()?, output).await,
+        Command::Outbox(OutboxCommand::DeadLetters(command)) => {
+            letters::run(command, &settings()?, output).await
+        }
+        Command::Sizes => sizes::run(&settings()?, output).await,
+        Command::Runs(RunsCommand::List(args)) => runs::list(&args, &settings()?, output).await,
+        Command::Runs(RunsCommand::Show(args)) => runs::show(&args, &settings()?, output).await,
+        Command::Runs(RunsCommand::History(args)) => runs::history(&args, &settings()?, output).await,
+        Command::Completions(args) => completions::run(&args, output),
+    }
+}

@@ -1,0 +1,15 @@
+//! The command line, through the binary.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod command_line;
+mod expiring;
+mod letters;
+#[path = "../../../store-sql/tests/mysql_support/mod.rs"]
+mod mysql_support;
+mod place;
+mod runs;
+#[path = "../../../store-sql/tests/schemas/mod.rs"]
+mod schemas;
+mod servers;
+mod settings;
+mod tables;

@@ -1,0 +1,90 @@
+//! `migrate`, `schema` and `sizes`.
+
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+
+use crate::place::{Answer, Place, ctl};
+
+#[test]
+fn tables_are_made_once_and_a_dry_run_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let args = [args, &["--database", "sqlite:orders.db"]].concat();
+        Answer::of(&ctl(folder.path(), &args).output().unwrap())
+    };
+    let dry = run(&["migrate", "--dry-run", "--json"]).ended(1).json();
+    assert_eq!(
+        (dry["before"].as_i64(), dry["after"].as_i64(), dry["dry_run"].as_bool()),
+        (None, None, Some(true))
+    );
+    assert!(!folder.path().join("orders.db").exists());
+    assert!(run(&["sizes"]).ended(2).error.contains("orders.db"), "nothing is made by looking");
+    assert!(!folder.path().join("orders.db").exists());
+    assert!(run(&["migrate"]).ended(0).out.starts_with("there were no tables: now they have version"));
+    let again = run(&["migrate", "--json"]).ended(0).json();
+    assert!(again["before"].is_i64() && again["before"] == again["after"], "{again}");
+    assert!(run(&["migrate", "--dry-run"]).ended(0).out.ends_with("nothing to do\n"));
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("orders.db"), "no database at all, but some text of a few words")
+        .unwrap();
+    for command in [&["migrate"][..], &["sizes"], &["migrate", "--dry-run"]] {
+        let args = [command, &["--database", "sqlite:orders.db"]].concat();
+        let answer = Answer::of(&ctl(folder.path(), &args).output().unwrap()).ended(2);
+        assert!(answer.error.contains("orders.db"), "{command:?}: {}", answer.error);
+    }
+}
+
+#[tokio::test]
+async fn tables_of_a_newer_program_are_refused_by_version() {
+    let place = Place::fresh().await;
+    let mut connection = SqliteConnection::connect(place.url()).await.unwrap();
+    let newer = "update workflow_schema set version = 99, oldest_program = 98";
+    sqlx::raw_sql(newer).execute(&mut connection).await.unwrap();
+    for command in [&["migrate"][..], &["sizes"]] {
+        let answer = place.run(command).ended(2);
+        assert!(answer.error.contains("version 98 and newer"), "{}", answer.error);
+    }
+}
+
+/// The SQL that is printed makes what `migrate` would have made.
+#[tokio::test]
+async fn printed_tables_are_those_that_are_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql =
+        Answer::of(&ctl(folder.path(), &["schema", "--dialect", "sqlite"]).output().unwrap()).ended(0).out;
+    let url = format!("sqlite:{}?mode=rwc", folder.path().join("by-hand.db").display());
+    let mut by_hand = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut by_hand).await.unwrap();
+    let place = Place::fresh().await;
+    let mut made = SqliteConnection::connect(place.url()).await.unwrap();
+    let text = "select group_concat(sql, ';') from (select sql from sqlite_master order by type, name)";
+    let tables = async |connection: &mut SqliteConnection| -> String {
+        sqlx::query_scalar(text).fetch_one(connection).await.unwrap()
+    };
+    assert_eq!(tables(&mut by_hand).await, tables(&mut made).await);
+    let args = ["migrate", "--dry-run", "--database", &url];
+    Answer::of(&ctl(folder.path(), &args).output().unwrap()).ended(0);
+    for dialect in ["mariadb", "postgres"] {
+        let sql =
+            Answer::of(&ctl(folder.path(), &["schema", "--dialect", dialect]).output().unwrap()).ended(0).out;
+        assert!(sql.contains("workflow_records") && sql.contains("insert into workflow_schema"), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn sizes_are_shown_largest_first() {
+    let place = Place::fresh().await;
+    place.ended_runs(50).await;
+    let sizes = place.run(&["sizes", "--json"]).ended(0).json();
+    let tables = sizes["tables"].as_array().unwrap();
+    let totals: Vec<u64> = tables.iter().map(|size| size["total_bytes"].as_u64().unwrap()).collect();
+    assert!(totals.is_sorted_by(|one, other| one >= other), "{totals:?}");
+    assert_eq!(sizes["total_bytes"].as_u64(), Some(totals.iter().sum()));
+    let records = tables.iter().find(|size| size["table"] == "workflow_records").unwrap();
+    assert_eq!(records["rows_estimate"], 50);
+    let human = place.run(&["sizes"]).ended(0).out;
+    assert!(human.starts_with("TABLE") && human.contains("workflow_history"), "{human}");
+}
