@@ -27,7 +27,7 @@ const TOGETHER: &str = "with d as materialized (select * from unnest($2::text[],
     d.reason, d.actor, d.attempt, d.duration_us, $1, d.snapshot from d), gone as (delete from workflow_outbox where id = \
     any($20)) update workflow_records r set run_state = d.run_state, status = d.status, object = d.object, updated_at = $1, \
     meta = d.meta, version = d.version, last_event_id = d.event_id, paused_by = d.paused_by from d where d.was is not null \
-    and r.run_id = d.run_id and r.version = d.was";
+    and r.run_id = d.run_id and r.version <= d.was";
 
 type Bound<'q> = Query<'q, sqlx::Postgres, PgArguments>;
 
