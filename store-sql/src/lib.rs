@@ -11,6 +11,8 @@ mod conn;
 mod database;
 mod dialect;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub mod doctor;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub mod maintenance;
 #[cfg(feature = "mysql")]
 pub mod mysql;

@@ -2,6 +2,7 @@
 #![cfg(all(feature = "mysql", feature = "postgres"))]
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod held;
 mod servers;
 
 use std::fs::{self, File};
@@ -9,7 +10,7 @@ use std::io::{ErrorKind as IoError, Write};
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use servers::engine::{Held, filled};
+use held::{Held, filled};
 use servers::{Kind, Server, Spec};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection};
 use store_sql::{MySql, Postgres};

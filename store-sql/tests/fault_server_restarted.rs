@@ -2,12 +2,13 @@
 #![cfg(all(feature = "mysql", feature = "postgres"))]
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod held;
 mod servers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use servers::engine::Held;
+use held::Held;
 use servers::{End, Kind, Server, Spec};
 use store_sql::{MySql, Postgres, mysql, postgres};
 use tokio::sync::Notify;

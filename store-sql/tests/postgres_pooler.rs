@@ -2,11 +2,12 @@
 #![cfg(feature = "postgres")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod held;
 mod servers;
 
 use std::time::Duration;
 
-use servers::engine::Held;
+use held::Held;
 use servers::pgbouncer::{Mode, PgBouncer};
 use servers::{Kind, Server, Spec};
 use sqlx::{Connection, PgConnection};

@@ -2,13 +2,13 @@
 #![cfg(all(feature = "mysql", feature = "postgres"))]
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod held;
 mod mysql_support;
 mod schemas;
-mod servers;
 
+use held::Held;
 use mysql_support::Database;
 use schemas::Schema;
-use servers::engine::Held;
 use store_sql::{MySql, Postgres};
 use workflow_conformance::samples::{
     commit_one, creation, dead_letter, effects_at, found, key, new_run, orders, role, start, stepped,

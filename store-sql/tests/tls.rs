@@ -2,12 +2,13 @@
 #![cfg(all(feature = "mysql", feature = "postgres"))]
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod authority;
 mod servers;
 
 use std::fs;
 use std::path::Path;
 
-use servers::authority::{Authority, Pair};
+use authority::{Authority, Pair};
 use servers::{Kind, Server, Spec};
 use sqlx::{Connection, MySqlConnection};
 use store_sql::{MySql, Postgres};

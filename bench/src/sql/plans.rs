@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::ensure;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
-use store_sql::config::Dsn;
 use tracing::field::{Field, Visit};
 use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber, span};
@@ -38,18 +37,16 @@ impl Explained {
             Kind::Postgres => {
                 // Another measurement of this process may have set it already.
                 let _ = tracing::subscriber::set_global_default(Listener);
-                let Dsn::Postgres(mut dsn) = url.parse()? else {
-                    anyhow::bail!("the server is no PostgreSQL")
-                };
                 let settings = [
-                    ("session_preload_libraries", "auto_explain"),
-                    ("auto_explain.log_min_duration", "0"),
-                    ("auto_explain.log_analyze", "on"),
-                    ("auto_explain.log_timing", "off"),
-                    ("client_min_messages", "log"),
+                    "session_preload_libraries=auto_explain",
+                    "auto_explain.log_min_duration=0",
+                    "auto_explain.log_analyze=on",
+                    "auto_explain.log_timing=off",
+                    "client_min_messages=log",
                 ];
-                dsn.settings.extend(settings.map(|(name, value)| (name.to_owned(), value.to_owned())));
-                Postgres::options().connect_to(&dsn).await?.into()
+                let settings = settings.map(|setting| format!("-c%20{setting}")).join("%20");
+                let separator = if url.contains('?') { '&' } else { '?' };
+                Postgres::connect(&format!("{url}{separator}options={settings}")).await?.into()
             }
         };
         let (kind, name) = (database.kind, database.name().to_owned());

@@ -102,6 +102,11 @@ impl TableNames {
         Ok(Self { schema: Some(schema.into()), ..self })
     }
 
+    /// The same tables, as a session in their schema calls them.
+    pub(crate) fn without_schema(&self) -> Self {
+        Self { schema: None, ..self.clone() }
+    }
+
     /// The schema or database, if it is not the session's own.
     pub fn schema(&self) -> Option<&str> {
         self.schema.as_deref()

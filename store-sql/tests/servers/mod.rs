@@ -4,8 +4,6 @@
 //! server when the test is gone, however that ends.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-pub(crate) mod authority;
-pub(crate) mod engine;
 mod mariadb;
 pub(crate) mod pgbouncer;
 mod postgres;

@@ -3,7 +3,7 @@
 use super::{NAME, Server, system};
 
 /// What it says when it answers.
-pub(super) const READY: &str = "database system is ready to accept connections";
+pub(super) const READY: &str = "database system is ready to accept";
 
 pub(super) fn prepare(server: &Server) {
     let secret = server.write("password", server.password());

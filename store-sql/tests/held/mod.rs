@@ -1,4 +1,5 @@
 //! An engine with runs in flight while something happens to its database.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::time::Duration;
 

@@ -1,0 +1,173 @@
+-- Every statement of the store that reads a table, as it is sent, with the indexes that it has to use.
+-- A test compares this list with what the store sends.
+
+-- workflow_dead_letters_by_run
+delete d from workflow_dead_letters d force index (workflow_dead_letters_by_run) where d.run_id in ({run});
+
+-- PRIMARY
+delete i from workflow_inbox i force index (primary) where i.run_id in ({run});
+
+-- PRIMARY
+delete o from workflow_outbox o force index (primary) where o.id in ({text});
+
+-- PRIMARY
+delete r from workflow_retries r force index (primary) where (r.run_id = {run} and r.version = {n} and r.process = {text});
+
+-- PRIMARY
+delete r from workflow_retries r force index (primary) where r.run_id in ({run});
+
+-- PRIMARY
+delete s from workflow_slots s force index (primary) where (s.workflow_name = {workflow} and s.foreign_id = {foreign_id} and s.spec = {text} and s.slot <= {at});
+
+-- workflow_dead_letters_by_run
+delete t from workflow_dead_letters t force index (workflow_dead_letters_by_run) where t.run_id in ({run});
+
+-- PRIMARY
+delete t from workflow_history t force index (primary) where t.run_id in ({run});
+
+-- PRIMARY
+delete t from workflow_inbox t force index (primary) where t.run_id in ({run});
+
+-- PRIMARY
+delete t from workflow_records t force index (primary) where t.run_id in ({run});
+
+-- PRIMARY
+delete t from workflow_retries t force index (primary) where t.run_id in ({run});
+
+-- PRIMARY
+delete t from workflow_timeouts t force index (primary) where t.run_id in ({run});
+
+-- PRIMARY
+select `key`, payload, applied from workflow_inbox where run_id = {run} and status = {n} order by noted, `key`;
+
+-- workflow_outbox_by_run
+select distinct run_id from workflow_outbox force index (workflow_outbox_by_run) where run_id in ({run});
+
+-- PRIMARY
+select distinct run_id, to_status from workflow_history force index (primary) where (run_id = {run} and to_status = {n});
+
+-- PRIMARY
+select epoch from workflow_roles where role = {text} for update;
+
+-- PRIMARY
+select id, workflow_name, data, created_at from workflow_outbox where id > {text} order by id limit {n};
+
+-- workflow_dead_letters_by_age
+select id, workflow_name, run_id, version, process, reason, data, created_at from workflow_dead_letters order by created_at, id limit {n};
+
+-- any
+select max(slot) from workflow_slots where workflow_name = {workflow} and foreign_id = {foreign_id} and spec = {text};
+
+-- PRIMARY
+select role, epoch from workflow_roles force index (primary) where role in ({text}) order by role lock in share mode;
+
+-- workflow_dead_letters_by_run
+select run_id from workflow_dead_letters force index (workflow_dead_letters_by_run) where (run_id = {run} and version = {n});
+
+-- workflow_records_by_age, workflow_outbox_by_run
+select run_id from workflow_records force index (workflow_records_by_age) where workflow_records.workflow_name = {workflow} and created_at < {at} and updated_at < {at} and run_state in ({n}, {n}, {n}) and not exists (select 1 from workflow_outbox o where o.run_id = workflow_records.run_id) and not exists (select 1 from workflow_retries y where y.run_id = workflow_records.run_id and y.due_at is not null) and not exists (select 1 from workflow_outbox g where g.run_id is null and g.workflow_name = {workflow}) order by created_at limit {n} for update skip locked;
+
+-- PRIMARY
+select run_id from workflow_retries force index (primary) where (run_id = {run} and version = {n});
+
+-- workflow_timeouts_due
+select run_id, entered, name, workflow_name, foreign_id, status, expire_at, created_at from workflow_timeouts force index (workflow_timeouts_due) where state = 0 and workflow_name in ({workflow}) order by expire_at limit {n};
+
+-- PRIMARY
+select run_id, status, max(noted) from workflow_inbox force index (primary) where (run_id = {run} and status = {n}) group by run_id, status;
+
+-- PRIMARY
+select run_id, version, meta from workflow_records force index (primary) where run_id in ({run}) order by run_id for update skip locked;
+
+-- workflow_retries_due
+select run_id, version, process, attempt, due_at, last_error, event from workflow_retries force index (workflow_retries_due) where due_at is not null and workflow_name in ({workflow}) order by due_at limit {n};
+
+-- PRIMARY
+select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = {run} and version = {n} and process = {text};
+
+-- PRIMARY
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records force index (primary) where run_id in ({run});
+
+-- workflow_records_live
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records force index (workflow_records_live) where workflow_records.workflow_name = {workflow} and live = 1 and workflow_records.foreign_id > coalesce((select workflow_records.foreign_id from workflow_records where run_id = {run}), '') order by workflow_records.foreign_id limit {n};
+
+-- whole table
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and created_at <= {at} and (created_at < {at} or run_id < {run}) order by created_at desc, run_id desc limit {n};
+
+-- whole table
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and created_at >= {at} and (created_at > {at} or run_id > {run}) order by created_at asc, run_id asc limit {n};
+
+-- workflow_records_live
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and workflow_records.workflow_name = {workflow} and (live is null or live = 1) and workflow_records.foreign_id in ({foreign_id}) order by created_at asc, run_id asc limit {n} offset {n};
+
+-- workflow_records_live
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and workflow_records.workflow_name = {workflow} and (live is null or live = 1) and workflow_records.foreign_id in ({foreign_id}) order by created_at desc, run_id desc limit {n} offset {n};
+
+-- workflow_records_by_age
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and workflow_records.workflow_name = {workflow} and created_at <= {at} and (created_at < {at} or run_id < {run}) order by created_at desc, run_id desc limit {n};
+
+-- workflow_records_by_age
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and workflow_records.workflow_name = {workflow} and created_at >= {at} and (created_at > {at} or run_id > {run}) order by created_at asc, run_id asc limit {n};
+
+-- workflow_records_by_age
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and workflow_records.workflow_name = {workflow} and status in ({n}) and run_state in ({n}) order by created_at asc, run_id asc limit {n} offset {n};
+
+-- workflow_records_by_age
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and workflow_records.workflow_name = {workflow} and status in ({n}) and run_state in ({n}) order by created_at desc, run_id desc limit {n} offset {n};
+
+-- workflow_records_by_age
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and workflow_records.workflow_name = {workflow} order by created_at asc, run_id asc limit {n} offset {n};
+
+-- workflow_records_by_age
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and workflow_records.workflow_name = {workflow} order by created_at desc, run_id desc limit {n} offset {n};
+
+-- whole table
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true order by created_at asc, run_id asc limit {n} offset {n};
+
+-- whole table
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true order by created_at desc, run_id desc limit {n} offset {n};
+
+-- workflow_records_live
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where workflow_records.workflow_name = {workflow} and live = 1 and workflow_records.foreign_id = {foreign_id};
+
+-- workflow_records_live
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where workflow_records.workflow_name = {workflow} and live is null and workflow_records.foreign_id = {foreign_id} and age = (select max(age) from workflow_records where workflow_records.workflow_name = {workflow} and live is null and workflow_records.foreign_id = {foreign_id}) order by run_id desc limit 1;
+
+-- workflow_records_start_key
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where workflow_records.workflow_name = {workflow} and start_key = {text};
+
+-- workflow_records_live
+select workflow_name, foreign_id, run_id from workflow_records force index (workflow_records_live) where (workflow_records.workflow_name = {workflow} and live = 1 and workflow_records.foreign_id = {foreign_id});
+
+-- PRIMARY
+select workflow_name, version, from_status, to_status, run_state, reason, actor, attempt, duration_us, at, object from workflow_history where run_id = {run} and version > {n} order by version limit {n};
+
+-- PRIMARY
+update workflow_history h force index (primary) join workflow_records r on r.run_id = h.run_id set h.object = r.object where h.object is not null and h.run_id in ({run});
+
+-- PRIMARY
+update workflow_history h force index (primary) join workflow_records r on r.run_id = h.run_id set h.reason = '' where h.version < r.version and h.run_id in ({run});
+
+-- PRIMARY
+update workflow_inbox force index (primary) set applied = 1, payload = '' where (run_id = {run} and status = {n} and `key` = {text});
+
+-- PRIMARY
+update workflow_retries force index (primary) set last_error = '' where run_id in ({run});
+
+-- PRIMARY
+update workflow_roles set epoch = {n} where role = {text};
+
+-- PRIMARY
+update workflow_timeouts force index (primary) set state = 0 where state = 1 and run_id in ({run});
+
+-- PRIMARY
+update workflow_timeouts force index (primary) set state = 1 where state in (0, 1) and ((run_id = {run} and entered = {n} and name = {text}));
+
+-- PRIMARY
+update workflow_timeouts force index (primary) set state = 2 where state in (0, 1) and ((run_id = {run} and entered = {n} and name = {text}));
+
+-- PRIMARY
+update workflow_timeouts force index (primary) set state = 3 where state in (0, 1) and ((run_id = {run} and entered = {n}));
+
+-- PRIMARY
+update workflow_timeouts force index (primary) set state = 3 where state in (0, 1) and run_id in ({run});

@@ -1,0 +1,104 @@
+//! Goal: the doctor explains every statement with which the store reads a table. Method: a store is used in every way,
+//! and what it sends is compared with the doctor's lists.
+#![cfg(all(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod exercise;
+mod mysql_support;
+mod schemas;
+
+use std::collections::BTreeSet;
+
+use exercise::{Statements, use_it};
+use mysql_support::Database;
+use schemas::Schema;
+use store_sql::Sqlite;
+use store_sql::doctor::explained_statements;
+
+/// What stands for values in the list for MariaDB and MySQL.
+const VALUES: [&str; 6] = ["{run}", "{workflow}", "{foreign_id}", "{text}", "{at}", "{n}"];
+
+/// A statement in one form, for however many rows it is sent: with one mark for values, and each group of them once.
+fn one_form(text: &str) -> String {
+    let mut text = VALUES.iter().fold(text.to_owned(), |text, value| text.replace(value, "?"));
+    loop {
+        let shorter = without_repeat(&text.replace("?,?", "?"));
+        if shorter == text {
+            return text;
+        }
+        text = shorter;
+    }
+}
+
+/// Takes one of two equal groups in parentheses out that stand beside each other.
+fn without_repeat(text: &str) -> String {
+    for (start, _) in text.match_indices('(') {
+        let Some(length) = text[start..].find(')') else { continue };
+        let group = &text[start..=start + length];
+        for separator in [",", " or "] {
+            let twice = format!("{group}{separator}{group}");
+            if text[start..].starts_with(&twice) {
+                return text.replacen(&twice, group, 1);
+            }
+        }
+    }
+    text.to_owned()
+}
+
+/// Those that look for rows of a table.
+fn that_read(sent: BTreeSet<String>) -> BTreeSet<String> {
+    let reads = |text: &String| {
+        let reads =
+            ["from workflow_", "join workflow_", "update workflow_"].iter().any(|verb| text.contains(verb));
+        // An insertion of values that updates on a duplicate finds its rows by the key that they have in common.
+        let inserts = text.starts_with("insert")
+            && !text.contains("from workflow_")
+            && !text.contains("join workflow_");
+        reads && !inserts && !text.contains("workflow_schema")
+    };
+    sent.iter().filter(|text| reads(text)).map(|text| one_form(text)).collect()
+}
+
+fn compare(sent: BTreeSet<String>, dsn: &str, list: &str) {
+    let listed: BTreeSet<String> =
+        explained_statements(&dsn.parse().unwrap()).into_iter().map(one_form).collect();
+    let sent = that_read(sent);
+    assert!(sent.len() >= 40, "{}: {sent:#?}", sent.len());
+    let missing: Vec<_> = sent.difference(&listed).collect();
+    assert!(missing.is_empty(), "not in src/doctor/statements/{list}, with its indexes: {missing:#?}");
+    let stale: Vec<_> = listed.difference(&sent).collect();
+    assert!(stale.is_empty(), "in src/doctor/statements/{list}, and no store sends it: {stale:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_explains_what_the_store_sends() {
+    let statements = Statements::watch();
+    let database = Database::fresh().await;
+    let mysql = database.open().await;
+    statements.take();
+    use_it(mysql.store()).await;
+    compare(statements.take(), "mysql://db/orders", "mysql.sql");
+    let schema = Schema::fresh().await;
+    let postgres = schema.store().await;
+    statements.take();
+    use_it(&*postgres).await;
+    compare(statements.take(), "postgres://db/orders", "postgres.sql");
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = Sqlite::open(folder.path().join("orders.db")).await.unwrap();
+    statements.take();
+    use_it(sqlite.store()).await;
+    compare(statements.take(), "sqlite:orders.db", "sqlite.sql");
+}
+
+#[test]
+fn statements_for_many_rows_are_one() {
+    let cases = [
+        ("in (?,?,?)", "in (?)"),
+        ("values (?,?),(?,?)", "values (?)"),
+        ("(a = ? and b = ?) or (a = ? and b = ?) or (a = ? and b = ?)", "(a = ? and b = ?)"),
+        ("a = {run} limit {n}", "a = ? limit ?"),
+    ];
+    for (text, form) in cases {
+        assert_eq!(one_form(text), form);
+    }
+}
