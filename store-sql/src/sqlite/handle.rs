@@ -13,14 +13,12 @@ use super::open::{Conn, Place};
 use super::schema;
 use super::store::{Settings, SqliteStore};
 use super::writer::Writer;
+use crate::config::PoolOptions;
 use crate::names::{Keys, Statements};
 use crate::{Dialect, TableNames};
 
 /// How many queries can be answered side by side.
 const READERS_MAX: u32 = 4;
-
-/// How long a query waits for a free connection.
-const READER_WAIT: Duration = Duration::from_secs(30);
 
 /// The largest object that is taken if nothing else is said, in bytes.
 const OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -109,6 +107,7 @@ pub struct SqliteOptions {
     tables: TableNames,
     migrate: bool,
     clock: Arc<dyn Clock>,
+    readers: PoolOptions,
     settings: Settings,
 }
 
@@ -127,6 +126,7 @@ impl SqliteOptions {
             tables: TableNames::default(),
             migrate: true,
             clock: Arc::new(SystemClock::new()),
+            readers: PoolOptions::new().max_open(READERS_MAX).min_idle(0),
             settings: Settings { object_bytes_max: OBJECT_BYTES_MAX, poll_every: POLL_EVERY },
         }
     }
@@ -178,6 +178,13 @@ impl SqliteOptions {
         self
     }
 
+    /// The connections that read: 4 at most by default, made when they are needed. A file has one more that writes, and
+    /// nothing that could end a statement, so that a statement timeout is refused.
+    pub fn pool(mut self, readers: PoolOptions) -> Self {
+        self.readers = readers;
+        self
+    }
+
     /// How long a change of another process may stay unseen; 1 s by default.
     pub fn poll_every(mut self, ceiling: Duration) -> Self {
         self.settings.poll_every = ceiling;
@@ -196,6 +203,7 @@ impl SqliteOptions {
     /// As [`Sqlite::open`].
     pub async fn open(self, file: impl AsRef<Path>) -> Result<Sqlite, BackendError> {
         // The connections are opened again later, when the working directory may be another.
+        check(&self.readers)?;
         let file = std::path::absolute(file.as_ref()).unwrap_or_else(|_| PathBuf::from(file.as_ref()));
         self.tables.check(Dialect::Sqlite).map_err(|error| {
             BackendError::with_source(
@@ -214,10 +222,8 @@ impl SqliteOptions {
             schema::require(&mut conn, &place).await?;
         }
         place.remember();
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
-            .acquire_timeout(READER_WAIT)
-            .connect_lazy_with(place.reader());
+        let readers = pool(&self.readers).connect_with(place.reader()).await;
+        let readers = readers.map_err(|error| place.wrap("open", error))?;
         let store = SqliteStore::new(
             Writer::start(connection, place, statements),
             readers,
@@ -226,6 +232,28 @@ impl SqliteOptions {
         );
         let backend = Backend::new(store.clone(), InProcessStreamer::new(), InProcessScheduler::new());
         Ok(Sqlite { store, backend })
+    }
+}
+
+fn pool(readers: &PoolOptions) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(readers.max_open)
+        .min_connections(readers.min_idle)
+        .max_lifetime(readers.max_lifetime)
+        .idle_timeout(readers.idle_time)
+        .acquire_timeout(readers.acquire_timeout_or(None))
+}
+
+fn check(readers: &PoolOptions) -> Result<(), BackendError> {
+    readers
+        .check()
+        .map_err(|error| BackendError::with_source(ErrorKind::Permanent, format!("open: {error}"), error))?;
+    match readers.statement_timeout {
+        None => Ok(()),
+        Some(_) => {
+            let context = "open: statement_timeout: no server ends a statement on a file: leave it out";
+            Err(BackendError::new(ErrorKind::Permanent, context))
+        }
     }
 }
 
