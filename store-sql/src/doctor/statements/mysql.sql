@@ -71,7 +71,7 @@ select run_id from workflow_records force index (workflow_records_by_age) where 
 select run_id from workflow_retries force index (primary) where (run_id = {run} and version = {n});
 
 -- workflow_timeouts_due
-select run_id, entered, name, workflow_name, foreign_id, status, expire_at, created_at from workflow_timeouts force index (workflow_timeouts_due) where state = 0 and workflow_name = {workflow} order by expire_at limit {n};
+select run_id, entered, name, workflow_name, foreign_id, status, expire_at, created_at, cast(unix_timestamp(now(3)) * 1000 as signed) from workflow_timeouts force index (workflow_timeouts_due) where state = 0 and workflow_name = {workflow} order by expire_at limit {n};
 
 -- PRIMARY
 select run_id, status, max(noted) from workflow_inbox force index (primary) where (run_id = {run} and status = {n}) group by run_id, status;
@@ -80,7 +80,7 @@ select run_id, status, max(noted) from workflow_inbox force index (primary) wher
 select run_id, version, meta from workflow_records force index (primary) where run_id in ({run}) order by run_id for update skip locked;
 
 -- workflow_retries_due
-select run_id, version, process, attempt, due_at, last_error, event from workflow_retries force index (workflow_retries_due) where due_at is not null and workflow_name = {workflow} order by due_at limit {n};
+select run_id, version, process, attempt, due_at, last_error, event, cast(unix_timestamp(now(3)) * 1000 as signed) from workflow_retries force index (workflow_retries_due) where due_at is not null and workflow_name = {workflow} order by due_at limit {n};
 
 -- PRIMARY
 select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = {run} and version = {n} and process = {text};
