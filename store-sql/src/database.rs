@@ -69,7 +69,7 @@ impl Database {
             #[cfg(feature = "mysql")]
             Database::MySql(mysql) => mysql.database().to_owned(),
             #[cfg(feature = "postgres")]
-            Database::Postgres(postgres) => postgres.store().place().to_owned(),
+            Database::Postgres(postgres) => postgres.database().to_owned(),
             #[cfg(feature = "sqlite")]
             Database::Sqlite(sqlite) => sqlite.file().display().to_string(),
         }
@@ -119,6 +119,7 @@ pub struct DatabaseOptions {
     poll_every: Option<Duration>,
     object_bytes_max: Option<usize>,
     tables: TableNames,
+    replica: Option<String>,
     only_existing: bool,
     order: Order,
 }
@@ -151,6 +152,13 @@ impl DatabaseOptions {
     /// The largest object that is taken, in bytes of JSON.
     pub fn object_bytes_max(mut self, bytes: usize) -> Self {
         self.object_bytes_max = Some(bytes);
+        self
+    }
+
+    /// Reads lists, histories and dead letters from a replica of the server by its connection string: it may lag, and
+    /// nothing that a write is decided by is read from it. A file has none.
+    pub fn replica(mut self, url: impl Into<String>) -> Self {
+        self.replica = Some(url.into());
         self
     }
 
@@ -187,11 +195,9 @@ impl DatabaseOptions {
             #[cfg(feature = "mysql")]
             Dsn::MySql(dsn) => self.mysql().connect_to(dsn).await.map(Database::MySql),
             #[cfg(feature = "postgres")]
-            Dsn::Postgres(dsn) => {
-                self.postgres(dsn)?.connect_with(dsn.connect_options()).await.map(Database::Postgres)
-            }
+            Dsn::Postgres(dsn) => self.postgres().connect_to(dsn).await.map(Database::Postgres),
             #[cfg(feature = "sqlite")]
-            Dsn::Sqlite(dsn) => self.sqlite(dsn).open(&dsn.file).await.map(Database::Sqlite),
+            Dsn::Sqlite(dsn) => self.sqlite(dsn)?.open(&dsn.file).await.map(Database::Sqlite),
             #[cfg(not(all(feature = "mysql", feature = "postgres", feature = "sqlite")))]
             other => Err(refuse(other)),
         }
@@ -201,6 +207,9 @@ impl DatabaseOptions {
     fn mysql(self) -> crate::MySqlOptions {
         let mut options = crate::MySql::options().tables(self.tables);
         options.order = self.order;
+        if let Some(replica) = self.replica {
+            options = options.replica(replica);
+        }
         if let Some(pool) = self.pool {
             options = options.pool(pool);
         }
@@ -220,17 +229,14 @@ impl DatabaseOptions {
     }
 
     #[cfg(feature = "postgres")]
-    fn postgres(self, dsn: &crate::config::PostgresDsn) -> Result<crate::PostgresOptions, BackendError> {
+    fn postgres(self) -> crate::PostgresOptions {
         let mut options = crate::Postgres::options().tables(self.tables);
         options.order = self.order;
+        if let Some(replica) = self.replica {
+            options = options.replica(replica);
+        }
         if let Some(pool) = self.pool {
-            pool.check().map_err(|error| {
-                BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
-            })?;
-            options = options
-                .connections_max(pool.max_open)
-                .acquire_timeout(pool.acquire_timeout_or(dsn.connect_timeout))
-                .statement_timeout(pool.statement_timeout_or(None));
+            options = options.pool(pool);
         }
         if let Some(clock) = self.clock {
             options = options.clock(clock);
@@ -242,13 +248,17 @@ impl DatabaseOptions {
             options = options.object_bytes_max(bytes);
         }
         if self.only_existing {
-            options = options.existing();
+            options = options.without_migrating();
         }
-        Ok(options)
+        options
     }
 
     #[cfg(feature = "sqlite")]
-    fn sqlite(self, dsn: &crate::config::SqliteDsn) -> crate::SqliteOptions {
+    fn sqlite(self, dsn: &crate::config::SqliteDsn) -> Result<crate::SqliteOptions, BackendError> {
+        if self.replica.is_some() {
+            let context = format!("connect to {}: a file has no replica", dsn.file.display());
+            return Err(BackendError::new(ErrorKind::Permanent, context));
+        }
         let mut options = crate::Sqlite::options().tables(self.tables);
         options.order = self.order;
         if !dsn.create {
@@ -266,7 +276,7 @@ impl DatabaseOptions {
         if self.only_existing {
             options = options.without_migrating();
         }
-        options
+        Ok(options)
     }
 }
 

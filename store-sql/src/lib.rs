@@ -2,6 +2,8 @@
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub mod any;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod certificate;
 pub mod config;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod conn;

@@ -154,6 +154,23 @@ fn poolers_and_caches_are_read() {
 }
 
 #[test]
+fn a_statement_timeout_is_read_wherever_it_stands() {
+    let cases = [
+        ("statement_timeout=5000", Some(5000)),
+        ("statement_timeout=750ms", Some(750)),
+        ("statement_timeout=2min", Some(120_000)),
+        ("options=-c%20statement_timeout=3s%20-c%20geqo=off", Some(3000)),
+        ("options=-c%20Statement_Timeout=3s", Some(3000)),
+        ("statement_timeout=0", None),
+    ];
+    for (parameters, millis) in cases {
+        let dsn = postgres(&format!("postgres://u@h/d?{parameters}"));
+        assert_eq!(dsn.statement_timeout, millis.map(Duration::from_millis), "{parameters}");
+        assert!(dsn.settings.iter().all(|(name, _)| name == "geqo"), "{:?}", dsn.settings);
+    }
+}
+
+#[test]
 fn sqlite_files_are_read() {
     let cases = [
         ("sqlite:orders.db", "orders.db", true),

@@ -2,12 +2,14 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod schemas;
+mod servers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgConnection;
 use store_sql::Postgres;
+use store_sql::config::PostgresDsn;
 use store_sql::postgres::{PostgresStore, attach};
 use tokio::sync::Notify;
 use workflow_conformance::samples::{
@@ -17,13 +19,14 @@ use workflow_conformance::samples::{
 use workflow_core::adapter::{Effect, EpochClaim, ErrorKind, HistoryQuery, Outcome, Store};
 
 use schemas::Schema;
-use schemas::cutting::{Cut, Proxy};
+use servers::proxy::{Cut, Proxy};
 
 /// A store whose connections go through a proxy.
 async fn through_proxy(schema: &Schema) -> (Proxy, Arc<PostgresStore>) {
-    let options = schema.options();
-    let proxy = Proxy::before(options.get_host().to_owned(), options.get_port()).await;
-    let backend = Postgres::options().connect_with(options.host("127.0.0.1").port(proxy.port)).await.unwrap();
+    let server = schema.dsn();
+    let proxy = Proxy::before(server.host.clone(), server.port).await;
+    let through = PostgresDsn { host: "127.0.0.1".to_owned(), port: proxy.port, ..server };
+    let backend = Postgres::options().connect_to(&through).await.unwrap();
     (proxy, Arc::new(backend.store().clone()))
 }
 
@@ -59,7 +62,7 @@ async fn a_commit_whose_answer_was_lost_is_not_made_twice() {
 async fn sessions_that_are_ended_tear_no_commit() {
     const MOVES: u64 = 30;
     let schema = Schema::fresh().await;
-    let store = Arc::new(Postgres::options().connect_with(schema.named()).await.unwrap().store().clone());
+    let store = Arc::new(Postgres::options().connect_to(&schema.named()).await.unwrap().store().clone());
     let (mut killer, name) = (schema.session().await, schema.name().to_owned());
     let (moved, mut moves) = tokio::sync::mpsc::unbounded_channel();
     let killing = tokio::spawn(async move {
@@ -145,7 +148,7 @@ async fn a_run_that_somebody_else_has_holds_up_no_other() {
 async fn a_deadlock_is_tried_again() {
     let schema = Schema::fresh().await;
     let options = Postgres::options().lock_timeout(Duration::from_secs(30));
-    let store = options.connect_with(schema.named()).await.unwrap().store().clone();
+    let store = options.connect_to(&schema.named()).await.unwrap().store().clone();
     let run = start(&store, "order-1").await;
     let epoch = store.register(&role(1), EpochClaim::Next).await.unwrap().unwrap();
     let mut session = schema.session().await;
@@ -175,7 +178,7 @@ async fn a_deadlock_is_tried_again() {
 async fn a_frozen_owner_does_not_block_a_takeover() {
     let schema = Schema::fresh().await;
     let options = Postgres::options()
-        .idle_in_transaction_timeout(Duration::from_millis(400))
+        .idle_transaction_timeout(Duration::from_millis(400))
         .lock_timeout(Duration::from_millis(400));
     let store = schema.backend_with(options.clone()).await.store().clone();
     let run = start(&store, "order-1").await;
@@ -234,7 +237,7 @@ async fn text_with_a_zero_byte_is_stored_without_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unused_connections_that_were_lost_are_replaced() {
     let schema = Schema::fresh().await;
-    let store = Postgres::options().connect_with(schema.named()).await.unwrap().store().clone();
+    let store = Postgres::options().connect_to(&schema.named()).await.unwrap().store().clone();
     let run = start(&store, "order-1").await;
     for code in 2..5 {
         // As many as the pool has, all of them lost while nothing is under way.

@@ -179,7 +179,7 @@ async fn a_second_process_takes_over_what_the_first_left() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_right_is_noticed_and_had_again() {
     let schema = Schema::fresh().await;
-    let own = Postgres::options().connect_with(schema.named()).await.unwrap().store().clone();
+    let own = Postgres::options().connect_to(&schema.named()).await.unwrap().store().clone();
     let other = schema.store().await;
     own.start_engine().await.unwrap();
     let role = workflow_conformance::samples::role(1);

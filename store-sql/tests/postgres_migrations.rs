@@ -31,7 +31,7 @@ async fn adoptable(rows: &[String]) -> Schema {
 }
 
 async fn migrate(schema: &Schema, options: PostgresOptions) -> Result<Migration, MigrateError> {
-    options.migrate_with(schema.options()).await
+    options.migrate_to(&schema.dsn()).await
 }
 
 async fn indexes(schema: &Schema) -> Vec<String> {
@@ -87,8 +87,8 @@ async fn eight_processes_take_tables_over_at_once() {
     let schema = adoptable(&rows).await;
     let mut processes = JoinSet::new();
     for _ in 0..8 {
-        let options = schema.options();
-        processes.spawn(async move { Postgres::options().migrate_with(options).await });
+        let dsn = schema.dsn();
+        processes.spawn(async move { Postgres::options().migrate_to(&dsn).await });
     }
     let migrations = processes.join_all().await.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
     let busy = migrations.iter().filter(|migration| !migration.done.is_empty()).count();
@@ -114,7 +114,7 @@ async fn duplicates_are_listed_and_refused_until_they_are_cancelled() {
         assert_eq!(duplicates.len(), 1);
         assert_eq!(duplicates[0].runs, [newest, new, old].map(|run_id| run_id.to_string()));
     }
-    let connecting = Postgres::options().connect_with(schema.options()).await.map(drop).unwrap_err();
+    let connecting = Postgres::options().connect_to(&schema.dsn()).await.map(drop).unwrap_err();
     assert!(connecting.to_string().contains(&format!("{newest} and {new} and {old}")), "{connecting}");
     assert!(!connecting.to_string().contains("order-1"), "a message has the user's data: {connecting}");
     let migration = migrate(&schema, Postgres::options().cancel_duplicates()).await.unwrap();
@@ -188,7 +188,8 @@ async fn tables_of_version_1_are_altered_and_their_runs_go_on() {
     schema
         .run("create table workflow_schema (version integer not null, oldest_program integer not null); insert into workflow_schema values (1, 1)")
         .await;
-    let refused = Postgres::options().existing().connect_with(schema.options()).await.map(drop).unwrap_err();
+    let refused =
+        Postgres::options().without_migrating().connect_to(&schema.dsn()).await.map(drop).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Permanent);
     assert!(
         refused.to_string().contains("tables of version 1, and this program needs version 2"),
@@ -210,8 +211,10 @@ async fn a_user_who_may_not_make_tables_is_told_so() {
             schema.name()
         ))
         .await;
-    let options = schema.options().username(&user).password("secret");
-    let refused = Postgres::options().connect_with(options.clone()).await.map(drop).unwrap_err();
+    let mut dsn = schema.dsn();
+    dsn.user.clone_from(&user);
+    dsn.password = Some(store_sql::config::Secret::new("secret"));
+    let refused = Postgres::options().connect_to(&dsn).await.map(drop).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Permanent);
     assert!(refused.to_string().contains("may not migrate"), "{refused}");
     migrate(&schema, Postgres::options()).await.unwrap();
@@ -219,7 +222,7 @@ async fn a_user_who_may_not_make_tables_is_told_so() {
     let grant =
         format!("grant select, insert, update, delete on all tables in schema {} to {user}", schema.name());
     schema.run(&grant).await;
-    let backend = Postgres::options().connect_with(options).await.unwrap();
+    let backend = Postgres::options().connect_to(&dsn).await.unwrap();
     start(backend.store(), "order-1").await;
     backend.store().close().await;
     schema.run(&format!("drop owned by {user}; drop role {user}")).await;
@@ -237,7 +240,7 @@ async fn newer_tables_are_left_alone_or_refused_by_name() {
     let refused = migrate(&schema, Postgres::options()).await.unwrap_err();
     assert!(matches!(refused, MigrateError::TooNew { found: 99, oldest_program: 98, .. }), "{refused}");
     assert!(refused.to_string().contains("use a newer program"), "{refused}");
-    let connecting = Postgres::options().connect_with(schema.options()).await.map(drop).unwrap_err();
+    let connecting = Postgres::options().connect_to(&schema.dsn()).await.map(drop).unwrap_err();
     assert_eq!(connecting.to_string(), refused.to_string());
 }
 
@@ -265,7 +268,7 @@ async fn two_stores_do_not_share_a_prefix() {
         migrate(&schema, Postgres::options().tables(names("two_runs", "two_events"))).await.unwrap_err();
     assert!(matches!(refused, MigrateError::OtherStore { .. }), "{refused}");
     assert!(refused.to_string().contains("one_runs and one_events"), "{refused}");
-    let connecting = Postgres::options().connect_with(schema.options()).await.map(drop).unwrap_err();
+    let connecting = Postgres::options().connect_to(&schema.dsn()).await.map(drop).unwrap_err();
     assert!(connecting.to_string().contains("choose another prefix"), "{connecting}");
 }
 
@@ -282,8 +285,8 @@ async fn indexes_are_made_while_others_write() {
         .execute(&mut writer)
         .await
         .unwrap();
-    let options = schema.options();
-    let migration = tokio::spawn(async move { Postgres::options().migrate_with(options).await });
+    let dsn = schema.dsn();
+    let migration = tokio::spawn(async move { Postgres::options().migrate_to(&dsn).await });
     schema
         .until(
             "the index is begun",

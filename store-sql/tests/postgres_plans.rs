@@ -70,7 +70,7 @@ impl Plans {
 
 /// A store whose sessions explain their statements, with plans as the server makes them for values it does not know.
 async fn explaining(schema: &Schema) -> PostgresStore {
-    let options = schema.options().options([
+    let dsn = schema.dsn_with(&[
         ("session_preload_libraries", "auto_explain"),
         ("auto_explain.log_min_duration", "0"),
         ("auto_explain.log_analyze", "on"),
@@ -78,7 +78,7 @@ async fn explaining(schema: &Schema) -> PostgresStore {
         ("client_min_messages", "log"),
         ("plan_cache_mode", "force_generic_plan"),
     ]);
-    Postgres::options().connect_with(options).await.unwrap().store().clone()
+    Postgres::options().connect_to(&dsn).await.unwrap().store().clone()
 }
 
 /// Runs of two workflows, half of them finished, each with a timer, a retry row and an outbox row.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use sqlx::{AssertSqlSafe, PgConnection};
 use store_sql::Postgres;
+use store_sql::config::{PostgresDsn, Secret};
 use tokio::task::JoinSet;
 use workflow_conformance::samples::{creation, key, new_run, orders, start, stepped, store_over, version};
 use workflow_core::adapter::{BackendError, ErrorKind, Outcome, Store};
@@ -27,7 +28,7 @@ async fn run_sql(session: &mut PgConnection, text: String) {
 }
 
 async fn connect(schema: &Schema) -> Result<Postgres, BackendError> {
-    Postgres::options().connect_with(schema.options()).await
+    Postgres::options().connect_to(&schema.dsn()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -35,8 +36,8 @@ async fn processes_that_start_at_once_make_the_tables_once() {
     let schema = Schema::fresh().await;
     let mut processes = JoinSet::new();
     for _ in 0..8 {
-        let options = schema.options();
-        processes.spawn(async move { Postgres::options().connect_with(options).await.map(drop) });
+        let dsn = schema.dsn();
+        processes.spawn(async move { Postgres::options().connect_to(&dsn).await.map(drop) });
     }
     for connected in processes.join_all().await {
         connected.unwrap();
@@ -93,7 +94,7 @@ async fn newer_tables_are_used_if_they_tolerate_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn missing_tables_are_told() {
     let schema = Schema::fresh().await;
-    let existing = Postgres::options().existing().connect_with(schema.options()).await.unwrap_err();
+    let existing = Postgres::options().without_migrating().connect_to(&schema.dsn()).await.unwrap_err();
     assert_eq!(existing.kind(), ErrorKind::Permanent);
     assert!(existing.to_string().contains("no tables"), "{existing}");
     let store = schema.store().await;
@@ -106,14 +107,18 @@ async fn missing_tables_are_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_keeps_a_program_from_connecting_is_told_without_the_password() {
     let schema = Schema::fresh().await;
-    let options = schema.options();
+    let password = Some(Secret::new("wrong-secret"));
     let cases = [
-        (options.clone().password("wrong-secret"), "check user and password", ErrorKind::Permanent),
-        (options.clone().database("nowhere"), "there is no such database", ErrorKind::Permanent),
-        (options.clone().host("127.0.0.1").port(1), "cannot be made", ErrorKind::Transient),
+        (PostgresDsn { password, ..schema.dsn() }, "check user and password", ErrorKind::Permanent),
+        (
+            PostgresDsn { database: "nowhere".to_owned(), ..schema.dsn() },
+            "there is no such database",
+            ErrorKind::Permanent,
+        ),
+        (PostgresDsn { port: 1, ..schema.dsn() }, "cannot be made", ErrorKind::Transient),
     ];
-    for (options, said, kind) in cases {
-        let error = Postgres::options().connect_with(options).await.unwrap_err();
+    for (dsn, said, kind) in cases {
+        let error = Postgres::options().connect_to(&dsn).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(said), "{error}");
         assert!(!format!("{error:?}").contains("wrong-secret"), "{error:?}");

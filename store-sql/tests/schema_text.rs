@@ -44,7 +44,7 @@ async fn postgres_has_the_same_tables_by_hand() {
     for (names, set) in ways() {
         let (migrated, by_hand) = (Schema::fresh().await, Schema::fresh().await);
         let options = || Postgres::options().tables(names.clone()).indexes(set);
-        options().migrate_with(migrated.options()).await.unwrap();
+        options().migrate_to(&migrated.dsn()).await.unwrap();
         by_hand.run(&schema_sql(Dialect::Postgres, &names, set)).await;
         let mut said = Vec::new();
         for schema in [&migrated, &by_hand] {
@@ -54,9 +54,9 @@ async fn postgres_has_the_same_tables_by_hand() {
         }
         assert!(said[0].len() > 80, "{}", said[0].len());
         assert_eq!(said[0], said[1], "{names:?} {set:?}");
-        let nothing = options().migrate_with(by_hand.options()).await.unwrap();
+        let nothing = options().migrate_to(&by_hand.dsn()).await.unwrap();
         assert!(nothing.done.is_empty() && !nothing.adopted, "{nothing}");
-        let backend = by_hand.backend_with(Postgres::options().tables(names).existing()).await;
+        let backend = by_hand.backend_with(Postgres::options().tables(names).without_migrating()).await;
         start(backend.store(), "order-1").await;
     }
 }

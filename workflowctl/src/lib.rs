@@ -28,6 +28,7 @@ pub fn main() -> ExitCode {
     match run(cli, &output) {
         Ok(Answer::Done) => ExitCode::SUCCESS,
         Ok(Answer::Findings) => ExitCode::from(1),
+        Ok(Answer::CouldNotCheck) => ExitCode::from(2),
         // Whoever reads the output has read enough.
         Err(Failure::OutputClosed) => ExitCode::SUCCESS,
         Err(failure) => {

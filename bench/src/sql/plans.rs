@@ -6,7 +6,6 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::ensure;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
 use tracing::field::{Field, Visit};
 use tracing::subscriber::Interest;
@@ -38,14 +37,16 @@ impl Explained {
             Kind::Postgres => {
                 // Another measurement of this process may have set it already.
                 let _ = tracing::subscriber::set_global_default(Listener);
-                let options = url.parse::<PgConnectOptions>()?.options([
-                    ("session_preload_libraries", "auto_explain"),
-                    ("auto_explain.log_min_duration", "0"),
-                    ("auto_explain.log_analyze", "on"),
-                    ("auto_explain.log_timing", "off"),
-                    ("client_min_messages", "log"),
-                ]);
-                Postgres::options().connect_with(options).await?.into()
+                let settings = [
+                    "session_preload_libraries=auto_explain",
+                    "auto_explain.log_min_duration=0",
+                    "auto_explain.log_analyze=on",
+                    "auto_explain.log_timing=off",
+                    "client_min_messages=log",
+                ];
+                let settings = settings.map(|setting| format!("-c%20{setting}")).join("%20");
+                let separator = if url.contains('?') { '&' } else { '?' };
+                Postgres::connect(&format!("{url}{separator}options={settings}")).await?.into()
             }
         };
         let (kind, name) = (database.kind, database.name().to_owned());

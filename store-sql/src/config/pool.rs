@@ -57,7 +57,7 @@ impl PoolOptions {
         self
     }
 
-    /// How many connections are kept even if nobody needs them.
+    /// How many connections are made at once and kept even if nobody needs them.
     pub fn min_idle(mut self, connections: u32) -> Self {
         self.min_idle = connections;
         self

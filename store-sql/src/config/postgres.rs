@@ -22,7 +22,11 @@ const NAMES: TlsNames = TlsNames {
 /// What stands between the program and the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooler {
-    /// A pooler that gives a connection for one transaction at a time.
+    /// A pooler that gives a connection for one transaction at a time, as PgBouncer's `pool_mode = transaction`.
+    ///
+    /// Nothing that lives longer than a transaction is used then: settings are made in each, statements are not kept
+    /// prepared, and the right to run engines is held by a transaction that stays open, so that an engine keeps one of
+    /// the pooler's connections for itself.
     Transaction,
 }
 
@@ -45,6 +49,8 @@ pub struct PostgresDsn {
     pub tls: Tls,
     /// How long making a connection may take.
     pub connect_timeout: Option<Duration>,
+    /// How long a statement may take.
+    pub statement_timeout: Option<Duration>,
     /// What the server shows the connection as.
     pub application_name: Option<String>,
     /// Settings of the session, from `options=-c name=value`.
@@ -67,6 +73,7 @@ impl PostgresDsn {
             database: parts.database.unwrap_or_default(),
             tls: Tls::default(),
             connect_timeout: None,
+            statement_timeout: None,
             application_name: None,
             settings: Vec::new(),
             statement_cache: None,
@@ -124,6 +131,8 @@ impl fmt::Display for PostgresDsn {
         query.some("sslcert", self.tls.client_certificate.as_ref().map(|path| path.display()))?;
         query.some("sslkey", self.tls.client_key.as_ref().map(|path| path.display()))?;
         query.some("connect_timeout", self.connect_timeout.map(|timeout| timeout.as_secs()))?;
+        let statement_timeout = self.statement_timeout.map(|timeout| format!("{}ms", timeout.as_millis()));
+        query.some("statement_timeout", statement_timeout)?;
         query.some("application_name", self.application_name.as_ref())?;
         query.some("options", show_settings(&self.settings))?;
         query.some("statement-cache-capacity", self.statement_cache)?;

@@ -1,5 +1,7 @@
 //! The parameters of a PostgreSQL string: each is honoured or refused.
 
+use std::time::Duration;
+
 use super::duration::seconds;
 use super::mysql_params::path;
 use super::postgres::{Pooler, PostgresDsn};
@@ -26,7 +28,15 @@ pub(super) fn take(dsn: &mut PostgresDsn, name: &str, value: &str) -> Result<(),
         "sslkey" | "ssl-key" => dsn.tls.client_key = Some(path(value)?),
         "connect_timeout" => dsn.connect_timeout = seconds(value)?,
         "application_name" => dsn.application_name = Some(value.to_owned()),
-        "options" => dsn.settings = settings(value)?,
+        "statement_timeout" => dsn.statement_timeout = time(value)?,
+        "options" => {
+            for (name, value) in settings(value)? {
+                match name.as_str() {
+                    "statement_timeout" => dsn.statement_timeout = time(&value)?,
+                    _ => dsn.settings.push((name, value)),
+                }
+            }
+        }
         "statement-cache-capacity" => {
             let size = value.parse().ok().filter(|size| (16..=4096).contains(size));
             dsn.statement_cache = Some(size.ok_or("it is a number from 16 to 4096")?);
@@ -77,22 +87,61 @@ fn fixed(name: &str, value: &str) -> Result<(), String> {
         }
         "requiressl" => Err("it is the old name: write sslmode=require".to_owned()),
         "hostaddr" => Err("write the address as host; certificates are checked against it".to_owned()),
-        "statement_timeout" | "TimeZone" | "timezone" | "search_path" => Err(format!(
-            "it is a setting of the session: write options=-c%20{name}=value, but for time zone and \
-                         time-outs, which the program sets"
-        )),
+        "TimeZone" | "timezone" => match value {
+            "UTC" | "Etc/UTC" => Ok(()),
+            _ => Err("times are stored in UTC: write UTC or leave it out".to_owned()),
+        },
+        "search_path" => {
+            Err("it is a setting of the session: write options=-c%20search_path=value".to_owned())
+        }
+        "fallback_application_name" => Err("write application_name".to_owned()),
+        "keepalives"
+        | "keepalives_idle"
+        | "keepalives_interval"
+        | "keepalives_count"
+        | "tcp_user_timeout" => Err("the driver leaves that to the system: leave it out".to_owned()),
+        "binary_parameters" => only(&["yes"], "values travel apart from the statements"),
+        "sslinline" => only(&["false"], "certificates are files: name them"),
+        "sslsni" => only(&["1"], "the host is always named to the server"),
         _ => Err("there is no such parameter here".to_owned()),
     }
 }
 
 /// Settings that the program itself depends on.
-const OURS: [&str; 5] = [
+const OURS: [&str; 12] = [
     "timezone",
+    "datestyle",
+    "client_encoding",
+    "extra_float_digits",
     "default_transaction_isolation",
+    "default_transaction_read_only",
     "lock_timeout",
     "idle_in_transaction_session_timeout",
     "standard_conforming_strings",
+    "enable_seqscan",
+    "enable_hashjoin",
+    "enable_mergejoin",
 ];
+
+/// Units of the server's times in milliseconds; without one it counts in them.
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("min", 60_000), ("s", 1000), ("h", 3_600_000), ("", 1)];
+
+/// The longest time-out that is taken: a day, in milliseconds.
+const TIME_MAX: u64 = 24 * 3_600_000;
+
+/// Reads `5000`, `500ms`, `5s`, `1min`; `0` is none.
+fn time(value: &str) -> Result<Option<Duration>, String> {
+    let millis = UNITS.iter().find_map(|(unit, size)| {
+        let number = value.trim().strip_suffix(unit)?.trim_end();
+        number.parse::<u64>().ok()?.checked_mul(*size)
+    });
+    match millis {
+        Some(0) => Ok(None),
+        Some(millis) if millis <= TIME_MAX => Ok(Some(Duration::from_millis(millis))),
+        Some(_) => Err("it is longer than a day".to_owned()),
+        None => Err("it is no time: write it as 5000 (milliseconds), 5s or 1min".to_owned()),
+    }
+}
 
 /// Reads `-c name=value -c other=value`, where a backslash takes the meaning from a space.
 fn settings(text: &str) -> Result<Vec<(String, String)>, String> {
@@ -110,10 +159,14 @@ fn settings(text: &str) -> Result<Vec<(String, String)>, String> {
         if name.is_empty() || !is_name {
             return Err(wrong());
         }
-        if OURS.contains(&name.to_ascii_lowercase().as_str()) {
+        let lower = name.to_ascii_lowercase();
+        if lower == "application_name" {
+            return Err("write application_name as a parameter of its own".to_owned());
+        }
+        if OURS.contains(&lower.as_str()) {
             return Err(format!("the program sets {name} itself: leave it out"));
         }
-        settings.push((name.to_owned(), value.to_owned()));
+        settings.push((if lower == "statement_timeout" { lower } else { name.to_owned() }, value.to_owned()));
     }
     Ok(settings)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::problem::Problems;
+use super::problem::{DsnError, Problems};
 
 /// Whether a connection is encrypted, and what is checked of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +52,26 @@ impl Tls {
     pub fn effective_mode(&self) -> TlsMode {
         let default = if self.ca.is_some() { TlsMode::VerifyCa } else { TlsMode::Preferred };
         self.mode.unwrap_or(default)
+    }
+
+    /// Whether the files that are named can be read now.
+    ///
+    /// # Errors
+    /// Each that cannot, with the reason.
+    pub fn check_files(&self) -> Result<(), DsnError> {
+        let mut problems = Problems::default();
+        let files = [
+            ("the authority's certificate", &self.ca),
+            ("the client's certificate", &self.client_certificate),
+            ("the client's key", &self.client_key),
+        ];
+        for (part, file) in files {
+            let Some(file) = file else { continue };
+            if let Err(error) = std::fs::File::open(file) {
+                problems.add(part, format!("{} cannot be read: {error}", file.display()));
+            }
+        }
+        problems.or(())
     }
 
     /// Refuses certificates that the mode would pass over.

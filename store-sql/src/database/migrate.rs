@@ -65,9 +65,9 @@ impl DatabaseOptions {
             #[cfg(feature = "mysql")]
             Dsn::MySql(dsn) => self.mysql().migrate_to(dsn).await,
             #[cfg(feature = "postgres")]
-            Dsn::Postgres(dsn) => self.postgres(dsn)?.migrate_with(dsn.connect_options()).await,
+            Dsn::Postgres(dsn) => self.postgres().migrate_to(dsn).await,
             #[cfg(feature = "sqlite")]
-            Dsn::Sqlite(dsn) => self.sqlite(dsn).migrate(&dsn.file).await,
+            Dsn::Sqlite(dsn) => self.sqlite(dsn)?.migrate(&dsn.file).await,
             #[cfg(not(all(feature = "mysql", feature = "postgres", feature = "sqlite")))]
             other => Err(super::refuse(other).into()),
         }

@@ -3,6 +3,8 @@
 use sqlx::mysql::MySqlDatabaseError;
 use workflow_core::adapter::{BackendError, ErrorKind};
 
+use crate::certificate::is_certificate;
+
 /// Error numbers; the names are the servers' own.
 mod number {
     pub(super) const DISK_FULL: u16 = 1021;
@@ -49,6 +51,9 @@ pub(super) fn wrap(what: &str, place: &str, error: sqlx::Error) -> BackendError 
 
 fn meaning(error: &sqlx::Error) -> (ErrorKind, &'static str) {
     use ErrorKind::{Permanent, Transient};
+    if is_untrusted(error) {
+        return (Permanent, "the encrypted connection was refused: check ssl-mode and certificates");
+    }
     if is_lost(error) {
         return (Transient, "the connection to the server was lost, or none could be made");
     }
@@ -96,12 +101,20 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
         error,
         sqlx::Error::Io(_)
             | sqlx::Error::Protocol(_)
-            | sqlx::Error::Tls(_)
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::PoolClosed
             | sqlx::Error::PoolTimedOut
     );
-    by_server || lost
+    by_server || (lost && !is_untrusted(error))
+}
+
+/// Whether the server, or this program, does not trust the other.
+fn is_untrusted(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(error) => is_certificate(error),
+        _ => false,
+    }
 }
 
 /// Whether the same transaction may do better from its beginning.

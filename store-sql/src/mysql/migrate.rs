@@ -6,11 +6,12 @@ use sqlx::{Connection, MySqlConnection};
 use workflow_core::adapter::{BackendError, ErrorKind};
 
 use super::clock::StampClock;
+use super::display::Display;
 use super::handle::MySql;
-use super::options::{MySqlOptions, dsn_of};
+use super::options::{MySqlOptions, dsn_of, wrong};
 use super::schema::{self, Wanted};
 use super::server::{Conn, Connecting, reach};
-use super::session::Facts;
+use super::session::{Access, Facts};
 use super::store::{MySqlStore, Settings};
 use crate::config::MySqlDsn;
 use crate::names::{Keys, Statements};
@@ -70,7 +71,7 @@ impl MySqlOptions {
     /// # Errors
     /// As [`MySqlOptions::migrate`].
     pub async fn migrate_to(self, dsn: &MySqlDsn) -> Result<Migration, MigrateError> {
-        let connecting = self.connecting(dsn)?;
+        let connecting = self.connecting(dsn, Access::Write)?;
         let (mut first, facts) = reach(&connecting, self.single_writer).await?;
         let (place, store) = (dsn.to_string(), |keys| self.store(&connecting, &facts, keys));
         let wanted = self.wanted(&place, &facts, self.order, &store);
@@ -120,26 +121,30 @@ impl MySqlOptions {
     }
 
     /// How a database is connected to, if everything that was said can be.
-    pub(super) fn connecting<'a>(&self, dsn: &'a MySqlDsn) -> Result<Connecting<'a>, BackendError> {
+    pub(super) fn connecting<'a>(
+        &self,
+        dsn: &'a MySqlDsn,
+        access: Access,
+    ) -> Result<Connecting<'a>, BackendError> {
         self.tables.check(Dialect::MariaDb).map_err(|error| {
             BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
         })?;
-        self.pool.check().map_err(|error| {
-            BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
-        })?;
+        self.pool.check().and_then(|()| dsn.tls.check_files()).map_err(wrong)?;
         Ok(Connecting {
             dsn,
             pool: self.pool,
-            idle_transaction: self.idle_transaction,
+            waits: self.waits,
+            access,
             clock: StampClock::new(self.clock.clone()),
         })
     }
 
     /// A store; nothing is connected yet.
     fn store(&self, connecting: &Connecting<'_>, facts: &Facts, keys: Keys) -> MySqlStore {
-        let server = Arc::new(connecting.server(facts.family, self.statements(keys)));
+        let server = Arc::new(connecting.lazy(facts.family, self.statements(keys)));
         MySqlStore::new(
-            server,
+            Arc::clone(&server),
+            Display::new(server, None),
             Settings { object_bytes_max: facts.packet_bytes_max / 2, poll_every: self.poll_every },
         )
     }

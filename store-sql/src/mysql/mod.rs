@@ -12,6 +12,8 @@ mod clock;
 mod commit;
 mod create;
 mod decide;
+mod display;
+mod doubt;
 mod due;
 mod effects;
 mod error;

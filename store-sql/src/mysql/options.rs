@@ -7,8 +7,10 @@ use std::time::Duration;
 use sqlx::Connection;
 use workflow_core::adapter::{BackendError, Clock, ErrorKind};
 
+use super::display::Display;
 use super::handle::MySql;
 use super::server::reach;
+use super::session::{Access, Waits};
 use super::store::{MySqlStore, Settings};
 use crate::TableNames;
 use crate::config::{Dsn, MySqlDsn, PoolOptions};
@@ -22,6 +24,9 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a transaction may lie idle if nothing else is said: well below the time after which a role changes hands.
 const IDLE_TRANSACTION: Duration = Duration::from_secs(5);
+
+/// How long a statement waits for a lock if nothing else is said.
+const LOCK: Duration = Duration::from_secs(2);
 
 /// Settings other than the defaults.
 ///
@@ -38,7 +43,8 @@ const IDLE_TRANSACTION: Duration = Duration::from_secs(5);
 pub struct MySqlOptions {
     pub(super) pool: PoolOptions,
     pub(super) clock: Option<Arc<dyn Clock>>,
-    pub(super) idle_transaction: Duration,
+    pub(super) waits: Waits,
+    replica: Option<String>,
     pub(super) poll_every: Duration,
     object_bytes_max: Option<usize>,
     pub(super) single_writer: bool,
@@ -59,7 +65,8 @@ impl MySqlOptions {
         Self {
             pool: PoolOptions::new(),
             clock: None,
-            idle_transaction: IDLE_TRANSACTION,
+            waits: Waits { idle_transaction: IDLE_TRANSACTION, lock: LOCK },
+            replica: None,
             poll_every: POLL_EVERY,
             object_bytes_max: None,
             single_writer: false,
@@ -85,7 +92,13 @@ impl MySqlOptions {
     /// After how long the server ends a transaction that lies idle, 5 s by default. A process that froze in the middle
     /// of one holds its role until then. MySQL has no such limit.
     pub fn idle_transaction_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_transaction = timeout;
+        self.waits.idle_transaction = timeout;
+        self
+    }
+
+    /// How long a statement waits for a lock, in whole seconds; 2 s by default.
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.waits.lock = timeout;
         self
     }
 
@@ -114,13 +127,21 @@ impl MySqlOptions {
         self
     }
 
-    /// Refuses a database without its tables, instead of making them: for users that may not.
+    /// Reads lists, histories and dead letters, which are for people to look at, from a replica by its connection
+    /// string. It may lag, and it may be away: then the primary is asked. Nothing that a write is decided by is ever
+    /// read from it.
+    pub fn replica(mut self, url: impl Into<String>) -> Self {
+        self.replica = Some(url.into());
+        self
+    }
+
+    /// Refuses a database whose tables are not there or are too old, instead of making them: for users that may not.
     pub fn without_migrating(mut self) -> Self {
         self.migrate = false;
         self
     }
 
-    /// Connects to a database, and makes its tables if they are not there.
+    /// Connects to a database by its connection string, and makes its tables if they are not there.
     ///
     /// # Errors
     /// As [`MySql::connect`].
@@ -128,17 +149,22 @@ impl MySqlOptions {
         self.connect_to(&dsn_of(url)?).await
     }
 
-    /// Connects to a database by a connection string that was read already.
+    /// Connects to a database whose connection string has been read already.
     ///
     /// # Errors
     /// As [`MySql::connect`].
     pub async fn connect_to(self, dsn: &MySqlDsn) -> Result<MySql, BackendError> {
-        let connecting = self.connecting(dsn)?;
+        let connecting = self.connecting(dsn, Access::Write)?;
+        let replica = self.replica.as_deref().map(dsn_of).transpose()?;
         let (mut first, facts) = reach(&connecting, self.single_writer).await?;
         let ready = self.ready(&connecting, &mut first, &facts).await;
         // Nothing depends on how the connection ends.
         let _ = first.close().await;
-        let server = Arc::new(connecting.server(facts.family, self.statements(ready?)));
+        let statements = self.statements(ready?);
+        let server = Arc::new(connecting.server(facts.family, statements.clone()).await?);
+        let copy =
+            |dsn| self.connecting(dsn, Access::Read).map(|at| at.replica(facts.family, statements.clone()));
+        let replica = replica.as_ref().map(copy).transpose()?;
         let object_bytes_max = self.object_limit(facts.packet_bytes_max, server.name())?;
         let settings = Settings { object_bytes_max, poll_every: self.poll_every };
         // The first one tells at once whether the sessions can be set up, and hears the server's time.
@@ -151,7 +177,8 @@ impl MySqlOptions {
                 }
             })
             .await?;
-        Ok(MySql::new(MySqlStore::new(server, settings)))
+        let display = Display::new(Arc::clone(&server), replica);
+        Ok(MySql::new(MySqlStore::new(server, display, settings)))
     }
 
     /// A value must travel in a packet, with what stands around it.
@@ -172,9 +199,12 @@ impl MySqlOptions {
     }
 }
 
+pub(super) fn wrong(error: crate::config::DsnError) -> BackendError {
+    BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error)
+}
+
 /// The connection string of a MariaDB or MySQL server.
 pub(super) fn dsn_of(url: &str) -> Result<MySqlDsn, BackendError> {
-    let wrong = |error| BackendError::with_source(ErrorKind::Permanent, format!("connect: {error}"), error);
     match url.parse().map_err(wrong)? {
         Dsn::MySql(dsn) => Ok(dsn),
         dsn @ (Dsn::Postgres(_) | Dsn::Sqlite(_)) => {

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
-use sqlx::pool::PoolConnection;
 use sqlx::{ConnectOptions, Connection, MySqlConnection, MySqlPool};
 use workflow_core::adapter::{BackendError, ErrorKind};
 
 use super::clock::StampClock;
 use super::error::wrap;
-use super::session::{Facts, Family, Limits, set_up};
+use super::session::{Access, Facts, Family, Limits, Waits, set_up};
 use crate::TableNames;
 use crate::config::{MySqlDsn, PoolOptions};
 use crate::names::{Keys, Statements};
@@ -20,6 +19,11 @@ const STATEMENTS_MAX: usize = 512;
 /// After how long an idle connection is tried before it is used.
 const IDLE_TRIED_AFTER: Duration = Duration::from_secs(5);
 
+/// How long a replica is waited for, as the primary can be asked as well.
+const REPLICA_WAIT: Duration = Duration::from_secs(2);
+
+/// How long is looked for the reason when no connection was had.
+const REASON_WAIT: Duration = Duration::from_secs(1);
 /// A connection with the names of the tables.
 pub(super) type Conn<'c> = crate::conn::Conn<'c, MySqlConnection>;
 
@@ -29,6 +33,7 @@ pub(super) struct Server {
     pub(super) pool: MySqlPool,
     pub(super) clock: StampClock,
     options: MySqlConnectOptions,
+    connections_max: u32,
     connect_timeout: Duration,
     name: String,
 }
@@ -37,7 +42,8 @@ pub(super) struct Server {
 pub(super) struct Connecting<'a> {
     pub(super) dsn: &'a MySqlDsn,
     pub(super) pool: PoolOptions,
-    pub(super) idle_transaction: Duration,
+    pub(super) waits: Waits,
+    pub(super) access: Access,
     pub(super) clock: StampClock,
 }
 
@@ -47,8 +53,13 @@ impl Connecting<'_> {
         self.dsn.connect_options().statement_cache_capacity(statements)
     }
 
-    fn connect_timeout(&self) -> Duration {
+    fn acquire_timeout(&self) -> Duration {
         self.pool.acquire_timeout_or(self.dsn.connect_timeout)
+    }
+
+    /// How long making a connection outside the pool may take.
+    fn connect_timeout(&self) -> Duration {
+        self.dsn.connect_timeout.unwrap_or_else(|| self.acquire_timeout())
     }
 
     /// The first connection: no session's limits are on it, so that migrations can take their time.
@@ -56,19 +67,19 @@ impl Connecting<'_> {
         connect(&self.options(), self.connect_timeout(), &self.dsn.to_string()).await
     }
 
-    /// The connections of a store.
-    pub(super) fn server(&self, family: Family, statements: Statements) -> Server {
+    fn pool(&self, family: Family) -> MySqlPoolOptions {
         let limits = Limits {
+            access: self.access,
             statement: self.pool.statement_timeout_or(self.dsn.statement_timeout),
-            idle_transaction: self.idle_transaction,
+            waits: self.waits,
             write: self.dsn.write_timeout,
         };
-        let pool = MySqlPoolOptions::new()
+        MySqlPoolOptions::new()
             .max_connections(self.pool.max_open)
             .min_connections(self.pool.min_idle)
             .max_lifetime(self.pool.max_lifetime)
             .idle_timeout(self.pool.idle_time)
-            .acquire_timeout(self.connect_timeout())
+            .acquire_timeout(self.acquire_timeout())
             .test_before_acquire(false)
             .after_connect(move |connection, _| Box::pin(set_up(connection, family, limits)))
             .before_acquire(|connection, state| {
@@ -76,12 +87,36 @@ impl Connecting<'_> {
                     async move { Ok(state.idle_for < IDLE_TRIED_AFTER || connection.ping().await.is_ok()) },
                 )
             })
-            .connect_lazy_with(self.options());
+    }
+
+    /// The connections of a store, with as many of them as are kept when idle.
+    pub(super) async fn server(
+        &self,
+        family: Family,
+        statements: Statements,
+    ) -> Result<Server, BackendError> {
+        let pool = self.pool(family).connect_with(self.options()).await;
+        Ok(self.over(pool.map_err(|error| wrap("connect", &self.dsn.to_string(), error))?, statements))
+    }
+
+    /// The connections to a replica, which may be away for now: none is made yet, and none is waited for long.
+    pub(super) fn replica(mut self, family: Family, statements: Statements) -> Server {
+        self.pool = self.pool.acquire_timeout(self.acquire_timeout().min(REPLICA_WAIT));
+        self.over(self.pool(family).connect_lazy_with(self.options()), statements)
+    }
+
+    /// The connections of a store, of which none is made yet.
+    pub(super) fn lazy(&self, family: Family, statements: Statements) -> Server {
+        self.over(self.pool(family).connect_lazy_with(self.options()), statements)
+    }
+
+    fn over(&self, pool: MySqlPool, statements: Statements) -> Server {
         Server {
             statements,
             pool,
             clock: self.clock.clone(),
             options: self.options(),
+            connections_max: self.pool.max_open,
             connect_timeout: self.connect_timeout(),
             name: self.dsn.to_string(),
         }
@@ -117,8 +152,15 @@ impl Server {
         connect(&self.options, self.connect_timeout, &self.name).await
     }
 
-    pub(super) async fn acquire(&self) -> Result<PoolConnection<sqlx::MySql>, sqlx::Error> {
-        self.pool.acquire().await
+    /// A pool that waits for a server says no more than that it has waited; the server itself says why.
+    pub(super) async fn why_no_connection(&self) -> sqlx::Error {
+        if self.pool.size() >= self.connections_max {
+            return sqlx::Error::PoolTimedOut;
+        }
+        match tokio::time::timeout(REASON_WAIT, self.options.connect()).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
+        }
     }
 }
 
@@ -142,7 +184,8 @@ pub(crate) async fn schema_version(
     let connecting = Connecting {
         dsn,
         pool: PoolOptions::new(),
-        idle_transaction: IDLE_TRIED_AFTER,
+        waits: Waits { idle_transaction: IDLE_TRIED_AFTER, lock: IDLE_TRIED_AFTER },
+        access: Access::Read,
         clock: StampClock::new(None),
     };
     let mut connection = connecting.first().await?;

@@ -6,9 +6,6 @@ use std::time::Duration;
 use sqlx::{MySqlConnection, Row};
 use workflow_core::adapter::{BackendError, ErrorKind};
 
-/// How long a transaction waits for a row that another one holds, in seconds.
-const LOCK_WAIT_SECONDS: u64 = 2;
-
 /// Which server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
@@ -26,11 +23,28 @@ pub(super) struct Facts {
     pub(super) packet_bytes_max: usize,
 }
 
-/// The time limits of a session, kept by the server.
+/// How long sessions wait, and are waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waits {
+    pub(super) idle_transaction: Duration,
+    pub(super) lock: Duration,
+}
+
+/// What is done in a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Whatever a store does.
+    Write,
+    /// Queries alone, as on a replica.
+    Read,
+}
+
+/// The limits of a session, kept by the server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
+    pub(super) access: Access,
     pub(super) statement: Duration,
-    pub(super) idle_transaction: Duration,
+    pub(super) waits: Waits,
     pub(super) write: Option<Duration>,
 }
 
@@ -105,15 +119,20 @@ pub(super) async fn set_up(
 }
 
 fn statements(family: Family, limits: Limits) -> String {
+    let access = match limits.access {
+        Access::Write => "read write",
+        Access::Read => "read only",
+    };
     let mut text = format!(
-        "set session transaction isolation level read committed; set session innodb_lock_wait_timeout = \
-         {LOCK_WAIT_SECONDS}, session sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+        "set session transaction isolation level read committed, {access}; set session innodb_lock_wait_timeout = {}, \
+         session sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+        whole_seconds(limits.waits.lock),
     );
     match family {
         Family::MariaDb => text.push_str(&format!(
             ", session max_statement_time = {:.3}, session idle_transaction_timeout = {}",
             limits.statement.as_secs_f64(),
-            whole_seconds(limits.idle_transaction),
+            whole_seconds(limits.waits.idle_transaction),
         )),
         // It ends queries only, and there is no limit for idle transactions.
         Family::MySql => {
@@ -166,7 +185,9 @@ mod tests {
     #[test]
     fn each_family_gets_the_limits_that_it_knows() {
         let second = Duration::from_secs(1);
-        let limits = Limits { statement: second * 5, idle_transaction: second * 5, write: Some(second * 30) };
+        let waits = Waits { idle_transaction: second * 5, lock: second * 2 };
+        let (statement, write) = (second * 5, Some(second * 30));
+        let limits = Limits { access: Access::Write, statement, waits, write };
         let mariadb = statements(Family::MariaDb, limits);
         assert!(
             mariadb.contains("max_statement_time = 5.000")

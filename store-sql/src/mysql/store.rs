@@ -15,16 +15,21 @@ use workflow_core::{
     WorkflowName,
 };
 
+use super::display::Display;
+use super::doubt::{self, Fate};
 use super::right::EngineRight;
 use super::server::Server;
-use super::transaction::Ended;
-use super::{commit, due, list, maintain, read};
+use super::transaction::{Ended, Made};
+use super::{commit, due, maintain, read};
 
 /// How many changes one transaction takes best.
 const BATCH_MAX: usize = 512;
 
 /// How many transactions at once make the server as busy as it can usefully be.
 const COMMITTERS: usize = 2;
+
+/// How often changes whose commit was not answered are made again.
+const DOUBTS_MAX: u32 = 3;
 
 /// How long a change whose run somebody holds waits before it is tried again; it doubles with each time.
 const BUSY_WAIT: Duration = Duration::from_millis(2);
@@ -56,6 +61,7 @@ pub struct MySqlStore(Arc<Inner>);
 
 struct Inner {
     server: Arc<Server>,
+    display: Display,
     settings: Settings,
     right: Mutex<Option<EngineRight>>,
 }
@@ -68,13 +74,25 @@ pub(super) struct Settings {
 }
 
 impl MySqlStore {
-    pub(super) fn new(server: Arc<Server>, settings: Settings) -> Self {
-        Self(Arc::new(Inner { server, settings, right: Mutex::default() }))
+    pub(super) fn new(server: Arc<Server>, display: Display, settings: Settings) -> Self {
+        Self(Arc::new(Inner { server, display, settings, right: Mutex::default() }))
     }
 
     /// Where the database is, without the password.
     pub fn database(&self) -> &str {
         self.0.server.name()
+    }
+
+    /// The connections that the store uses.
+    pub fn pool(&self) -> &sqlx::MySqlPool {
+        &self.0.server.pool
+    }
+
+    /// Closes the connections; whatever is asked afterwards fails.
+    pub async fn close(&self) {
+        Store::stop_engine(self).await;
+        self.0.server.pool.close().await;
+        self.0.display.close().await;
     }
 
     pub(super) fn server(&self) -> &Arc<Server> {
@@ -89,18 +107,33 @@ impl MySqlStore {
         self.0.right.lock().await.as_ref().map_or(Ok(()), |right| right.check(&self.0.server))
     }
 
-    /// Makes all changes but those with attached work, in one transaction.
+    /// Makes all changes but those with attached work, in one transaction; again if its commit was not answered and
+    /// nothing of it is stored.
     async fn commit_together(&self, work: &Arc<Work>) -> Result<Vec<Outcome>, BackendError> {
-        let work = Arc::clone(work);
         if work.acked.is_empty() && work.changes.iter().all(is_attached) {
             return Ok(Vec::new());
         }
+        let mut doubts = 0;
+        loop {
+            let (outcomes, error) = match self.try_together(Arc::clone(work)).await? {
+                Made::Surely(outcomes) => return Ok(outcomes),
+                Made::InDoubt(outcomes, error) => (outcomes, error),
+            };
+            match doubt::fate(&self.0.server, work, &outcomes).await {
+                Fate::Stored => return Ok(outcomes),
+                Fate::NotStored if doubts < DOUBTS_MAX => doubts += 1,
+                Fate::NotStored | Fate::Unknown => return Err(error),
+            }
+        }
+    }
+
+    async fn try_together(&self, work: Arc<Work>) -> Result<Made<Vec<Outcome>>, BackendError> {
         self.0
             .server
-            .transaction("commit", move |mut connection, now| {
+            .try_transaction("commit", move |mut connection, now| {
                 let work = Arc::clone(&work);
                 Box::pin(async move {
-                    let changes = work.changes.iter().filter(|change| !is_attached(change)).collect();
+                    let changes = work.together().collect();
                     Ok(Ended::Commit(commit::commit(&mut connection, changes, &work.acked, now).await?))
                 })
             })
@@ -147,9 +180,16 @@ impl MySqlStore {
 }
 
 /// What a commit is asked for.
-struct Work {
+pub(super) struct Work {
     changes: Vec<Change>,
-    acked: Vec<EventId>,
+    pub(super) acked: Vec<EventId>,
+}
+
+impl Work {
+    /// The changes that go in one transaction.
+    pub(super) fn together(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| !is_attached(change))
+    }
 }
 
 fn is_attached(change: &Change) -> bool {
@@ -245,13 +285,11 @@ impl Store for MySqlStore {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<ListPage, BackendError> {
-        let query = Arc::new(query.clone());
-        read!(self, "list runs", [query], |connection| list::list(connection, &query))
+        self.0.display.list(query).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, BackendError> {
-        let query = *query;
-        read!(self, "read a history", [query], |connection| read::history(connection, &query))?
+        self.0.display.history(query).await
     }
 
     async fn entered(&self, runs: &[(RunId, StatusCode)]) -> Result<Vec<bool>, BackendError> {
@@ -293,7 +331,7 @@ impl Store for MySqlStore {
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BackendError> {
-        read!(self, "read dead letters", [], |connection| read::dead_letters(connection, limit))
+        self.0.display.dead_letters(limit).await
     }
 
     async fn register(&self, role: &RoleName, claim: EpochClaim) -> Result<Option<Epoch>, BackendError> {

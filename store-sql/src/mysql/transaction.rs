@@ -31,19 +31,27 @@ pub(super) enum Ended<V> {
     Rollback(V),
 }
 
+/// What became of the work of a transaction.
+pub(super) enum Made<V> {
+    /// It is stored, unless it asked for nothing of it to be.
+    Surely(V),
+    /// Its commit was not answered: it may be stored or not.
+    InDoubt(V, BackendError),
+}
+
 /// Why an attempt failed.
-enum Failed {
+enum Failed<V> {
     /// Nothing of it is stored, and it may be begun again.
     Again(sqlx::Error),
     /// Nothing of it is stored.
     Before(sqlx::Error),
     /// It may be stored or not.
-    Unknown(sqlx::Error),
+    Unknown(sqlx::Error, V),
     /// The work panicked; nothing of it is stored.
     Panicked,
 }
 
-impl Failed {
+impl<V> Failed<V> {
     fn before(error: sqlx::Error) -> Self {
         let pool_is_empty = matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);
         if is_contention(&error) || (is_lost(&error) && !pool_is_empty) {
@@ -53,29 +61,49 @@ impl Failed {
         }
     }
 
-    fn wrap(self, what: &str, server: &Server) -> BackendError {
+    fn told(self, what: &str, server: &Server) -> Result<Made<V>, BackendError> {
         match self {
-            Failed::Again(error) | Failed::Before(error) => server.wrap(what, error),
-            Failed::Unknown(error) => {
+            Failed::Again(error) | Failed::Before(error) => Err(server.wrap(what, error)),
+            Failed::Unknown(error, value) => {
                 let context = format!("{what} in {}: the commit was not answered", server.name());
-                BackendError::with_source(ErrorKind::UnknownOutcome, context, error)
+                let error = BackendError::with_source(ErrorKind::UnknownOutcome, context, error);
+                Ok(Made::InDoubt(value, error))
             }
-            Failed::Panicked => BackendError::new(
+            Failed::Panicked => Err(BackendError::new(
                 ErrorKind::Permanent,
                 format!("{what} in {}: the work panicked", server.name()),
-            ),
+            )),
         }
     }
 }
 
 impl Server {
-    /// Has work done in a transaction, from its beginning again if others were in its way; the work is given the
-    /// present.
+    /// As [`Server::try_transaction`], where a doubt is an error.
     pub(super) async fn transaction<V, W>(
         self: &Arc<Self>,
         what: &'static str,
         work: W,
     ) -> Result<V, BackendError>
+    where
+        V: Send + 'static,
+        W: for<'c> Fn(Conn<'c>, Timestamp) -> BoxFuture<'c, Result<Ended<V>, sqlx::Error>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        match self.try_transaction(what, work).await? {
+            Made::Surely(value) => Ok(value),
+            Made::InDoubt(_, error) => Err(error),
+        }
+    }
+
+    /// Has work done in a transaction, from its beginning again if others were in its way; the work is given the
+    /// present.
+    pub(super) async fn try_transaction<V, W>(
+        self: &Arc<Self>,
+        what: &'static str,
+        work: W,
+    ) -> Result<Made<V>, BackendError>
     where
         V: Send + 'static,
         W: for<'c> Fn(Conn<'c>, Timestamp) -> BoxFuture<'c, Result<Ended<V>, sqlx::Error>>
@@ -89,7 +117,8 @@ impl Server {
             loop {
                 match transact(&server, &work).await {
                     Err(Failed::Again(error)) if attempts.are_left() => attempts.wait(what, &error).await,
-                    ended => return ended.map_err(|failed| failed.wrap(what, &server)),
+                    Err(failed) => return failed.told(what, &server),
+                    Ok(value) => return Ok(Made::Surely(value)),
                 }
             }
         };
@@ -108,11 +137,15 @@ impl Server {
             loop {
                 match query(&server, &work).await {
                     Err(Failed::Again(error)) if attempts.are_left() => attempts.wait(what, &error).await,
-                    ended => return ended.map_err(|failed| failed.wrap(what, &server)),
+                    Err(failed) => return failed.told(what, &server),
+                    Ok(value) => return Ok(Made::Surely(value)),
                 }
             }
         };
-        joined(what, work).await
+        match joined(what, work).await? {
+            Made::Surely(value) => Ok(value),
+            Made::InDoubt(_, error) => Err(error),
+        }
     }
 }
 
@@ -143,11 +176,19 @@ impl Attempts {
     }
 }
 
-async fn query<V, W>(server: &Server, work: &W) -> Result<V, Failed>
+/// A connection. One that was not had in time has been waited for already.
+async fn acquire<V>(server: &Server) -> Result<PoolConnection<MySql>, Failed<V>> {
+    match server.pool.acquire().await {
+        Err(sqlx::Error::PoolTimedOut) => Err(Failed::Before(server.why_no_connection().await)),
+        acquired => acquired.map_err(Failed::before),
+    }
+}
+
+async fn query<V, W>(server: &Server, work: &W) -> Result<V, Failed<V>>
 where
     W: for<'c> Fn(Conn<'c>) -> BoxFuture<'c, Result<V, sqlx::Error>>,
 {
-    let mut connection = server.acquire().await.map_err(Failed::before)?;
+    let mut connection = acquire(server).await?;
     match AssertUnwindSafe(work(Conn::new(&mut *connection, &server.statements))).catch_unwind().await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {
@@ -163,12 +204,12 @@ where
     }
 }
 
-async fn transact<V, W>(server: &Server, work: &W) -> Result<V, Failed>
+async fn transact<V, W>(server: &Server, work: &W) -> Result<V, Failed<V>>
 where
     W: for<'c> Fn(Conn<'c>, Timestamp) -> BoxFuture<'c, Result<Ended<V>, sqlx::Error>>,
 {
     let _hold = server.clock.hold();
-    let mut connection = server.acquire().await.map_err(Failed::before)?;
+    let mut connection = acquire(server).await?;
     let worked = AssertUnwindSafe(async {
         let now = server.clock.begin(&mut connection).await?;
         work(Conn::new(&mut *connection, &server.statements), now).await
@@ -185,7 +226,7 @@ where
                 } else if is_refused_commit(&error) {
                     Failed::Before(error)
                 } else {
-                    Failed::Unknown(error)
+                    Failed::Unknown(error, value)
                 })
             }
         },

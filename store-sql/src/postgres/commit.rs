@@ -13,6 +13,10 @@ use super::rounds::{self, Placed};
 use super::transaction::{Database, Tx};
 use super::write::write;
 
+/// How many bytes of objects one transaction takes: the server takes no message of a gigabyte, and each object may be in
+/// it twice, in its record and its history.
+const PART_BYTES_MAX: usize = 128 * 1024 * 1024;
+
 /// A change on its way through a transaction.
 pub(super) struct Decided<'a> {
     pub(super) change: &'a Change,
@@ -71,11 +75,46 @@ fn is_attached(change: &Change) -> bool {
 
 async fn commit_plain(database: &Database, batch: Batch) -> Result<Vec<Outcome>, BackendError> {
     let batch = Arc::new(batch);
-    let count = batch.changes.len();
-    match commit_part(database, Arc::clone(&batch), (0, count)).await {
-        Err(error) if count > 1 && error.kind() == ErrorKind::Permanent => {
-            tracing::warn!(error = %error, changes = count, "a commit was refused and is made change by change");
-            one_by_one(database, &batch, error).await
+    let mut outcomes = Vec::with_capacity(batch.changes.len());
+    for part in parts(&batch.changes) {
+        match commit_refusable(database, &batch, part).await {
+            Ok(mut stored) => outcomes.append(&mut stored),
+            Err(error) if outcomes.is_empty() => return Err(error),
+            Err(error) => {
+                // What went before is stored: the rest is to be judged and tried again.
+                tracing::warn!(error = %error, "a part of a large commit failed");
+                outcomes.resize(batch.changes.len(), Outcome::Busy);
+                return Ok(outcomes);
+            }
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Parts of a commit that are no larger than a transaction takes well; all of it but for very large objects.
+fn parts(changes: &[Change]) -> Vec<(usize, usize)> {
+    let (mut parts, mut from, mut bytes) = (Vec::new(), 0, 0);
+    for (at, change) in changes.iter().enumerate() {
+        let size = change.record.as_ref().map_or(0, |record| record.object.len());
+        if at > from && bytes + size > PART_BYTES_MAX {
+            parts.push((from, at));
+            (from, bytes) = (at, 0);
+        }
+        bytes += size;
+    }
+    parts.push((from, changes.len()));
+    parts
+}
+
+async fn commit_refusable(
+    database: &Database,
+    batch: &Arc<Batch>,
+    (from, to): (usize, usize),
+) -> Result<Vec<Outcome>, BackendError> {
+    match commit_part(database, Arc::clone(batch), (from, to)).await {
+        Err(error) if to - from > 1 && error.kind() == ErrorKind::Permanent => {
+            tracing::warn!(error = %error, changes = to - from, "a commit was refused and is made change by change");
+            one_by_one(database, batch, (from, to), error).await
         }
         answer => answer,
     }
@@ -85,11 +124,12 @@ async fn commit_plain(database: &Database, batch: Batch) -> Result<Vec<Outcome>,
 async fn one_by_one(
     database: &Database,
     batch: &Arc<Batch>,
+    (from, to): (usize, usize),
     first: BackendError,
 ) -> Result<Vec<Outcome>, BackendError> {
-    let mut outcomes = Vec::with_capacity(batch.changes.len());
+    let mut outcomes = Vec::with_capacity(to - from);
     let mut stored = false;
-    for at in 0..batch.changes.len() {
+    for at in from..to {
         match commit_part(database, Arc::clone(batch), (at, at + 1)).await {
             Ok(mut one) => {
                 stored = true;
@@ -175,4 +215,27 @@ fn stamped(change: &Change, tx: &Tx) -> Option<Record> {
 
 fn outcome(each: Decided<'_>) -> Outcome {
     each.refused.unwrap_or_else(|| Outcome::Stored(each.record.map(Arc::new)))
+}
+
+#[cfg(test)]
+mod tests {
+    use workflow_conformance::samples::{creation, new_run};
+
+    use super::*;
+
+    fn change(bytes: usize) -> Change {
+        let mut record = new_run("order");
+        record.object = vec![b' '; bytes].into();
+        creation(&record)
+    }
+
+    #[test]
+    fn parts_are_as_large_as_a_transaction_takes() {
+        let third = PART_BYTES_MAX / 3;
+        assert_eq!(parts(&[]), [(0, 0)], "acknowledgements alone are a part");
+        assert_eq!(parts(&[change(1), change(2)]), [(0, 2)]);
+        let changes = [change(third), change(third), change(third + 9), change(2 * third), change(1)];
+        assert_eq!(parts(&changes), [(0, 2), (2, 3), (3, 5)]);
+        assert_eq!(parts(&[change(PART_BYTES_MAX + 1), change(1)]), [(0, 1), (1, 2)]);
+    }
 }

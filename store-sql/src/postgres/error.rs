@@ -2,6 +2,8 @@
 
 use workflow_core::adapter::{BackendError, ErrorKind};
 
+use crate::certificate::is_certificate;
+
 /// What can be done about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
@@ -19,12 +21,40 @@ pub(super) enum Class {
     Never,
 }
 
+/// What a pooler is told by that refuses settings of the session.
+const POOLED: &str = "a pooler stands before the server and refuses settings of the session: name the server itself, let \
+                      the pooler ignore them, or add pooler=transaction";
+
+const UNTRUSTED: &str = "the encrypted connection was refused: check sslmode and certificates";
+
+/// No connection was had in the time that a call may wait, and this is why.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection was had in time")]
+struct NoConnection(#[source] sqlx::Error);
+
+/// Says why no connection was had.
+pub(super) fn no_connection(cause: sqlx::Error) -> sqlx::Error {
+    sqlx::Error::AnyDriverError(Box::new(NoConnection(cause)))
+}
+
 /// The class of an error, and what to do about it.
 fn judge(error: &sqlx::Error) -> (Class, &'static str) {
     if let Some(code) = code(error) {
+        if code == "08P01" && error.to_string().contains("startup parameter") {
+            return (Class::Never, POOLED);
+        }
         return of_code(&code);
     }
     match error {
+        sqlx::Error::AnyDriverError(inner) => match inner.downcast_ref() {
+            // It has been waited for already.
+            Some(NoConnection(cause)) => match judge(cause) {
+                (Class::Again | Class::Lost, advice) => (Class::Later, advice),
+                judged => judged,
+            },
+            None => (Class::Never, "the statement failed"),
+        },
+        sqlx::Error::Io(error) if is_certificate(error) => (Class::Never, UNTRUSTED),
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
             (Class::Lost, "the connection was lost or cannot be made")
         }
@@ -32,9 +62,7 @@ fn judge(error: &sqlx::Error) -> (Class, &'static str) {
             (Class::Later, "no connection became free in time: the pool is too small or the server too slow")
         }
         sqlx::Error::PoolClosed => (Class::Closed, "the store is closed"),
-        sqlx::Error::Tls(_) => {
-            (Class::Never, "the encrypted connection was refused: check sslmode and certificates")
-        }
+        sqlx::Error::Tls(_) => (Class::Never, UNTRUSTED),
         _ => (Class::Never, "the statement failed"),
     }
 }

@@ -1,14 +1,19 @@
 //! Making and altering the tables, as a call.
 
+use std::sync::Arc;
+
 use sqlx::Connection;
-use sqlx::postgres::PgConnectOptions;
 use workflow_core::adapter::{BackendError, ErrorKind};
 
 use super::connect::{Conn, Place};
-use super::handle::{Postgres, PostgresOptions};
+use super::display::Display;
+use super::handle::Postgres;
+use super::options::{PostgresOptions, parse};
+use super::pooler;
 use super::schema::{self, Wanted};
 use super::store::PostgresStore;
 use super::transaction::Database;
+use crate::config::PostgresDsn;
 use crate::names::{Keys, Statements};
 use crate::schema::Order;
 use crate::{Dialect, IndexSet, MigrateError, Migration};
@@ -57,17 +62,7 @@ impl PostgresOptions {
     /// # Errors
     /// If the database cannot be reached, has tables that are in the way or too new, or the user may not alter them.
     pub async fn migrate(self, url: &str) -> Result<Migration, MigrateError> {
-        let place = Place::parse(url, self.limits)?;
-        self.migrate_at(place).await
-    }
-
-    /// The same with the driver's own options.
-    ///
-    /// # Errors
-    /// As [`PostgresOptions::migrate`].
-    pub async fn migrate_with(self, options: PgConnectOptions) -> Result<Migration, MigrateError> {
-        let place = Place::new(options, self.limits);
-        self.migrate_at(place).await
+        self.migrate_to(&parse(url)?).await
     }
 
     /// Says what [`PostgresOptions::migrate`] would do, and does nothing.
@@ -79,10 +74,18 @@ impl PostgresOptions {
         self.migrate(url).await
     }
 
-    async fn migrate_at(self, place: Place) -> Result<Migration, MigrateError> {
+    /// The same by a connection string that was read already.
+    ///
+    /// # Errors
+    /// As [`PostgresOptions::migrate`].
+    pub async fn migrate_to(self, dsn: &PostgresDsn) -> Result<Migration, MigrateError> {
+        let place = self.place(dsn)?;
         let statements = self.statements()?;
         let mut connection = place.connect().await.map_err(|error| place.wrap("connect", error))?;
         place.check(&connection)?;
+        if !place.is_pooled() {
+            pooler::refuse(&mut connection, &place).await?;
+        }
         let store = || self.store(&place, &statements);
         let wanted = Wanted { place: &place, names: &self.tables, order: self.order, store: &store };
         let migrated = schema::migrate(&mut Conn::new(&mut connection, &statements), wanted).await;
@@ -95,6 +98,9 @@ impl PostgresOptions {
     pub(super) async fn ready(&self, place: &Place, statements: &Statements) -> Result<(), BackendError> {
         let mut connection = place.connect().await.map_err(|error| place.wrap("connect", error))?;
         place.check(&connection)?;
+        if !place.is_pooled() {
+            pooler::refuse(&mut connection, place).await?;
+        }
         let store = || self.store(place, statements);
         let order = Order { only_plan: false, ..self.order };
         let wanted = Wanted { place, names: &self.tables, order, store: &store };
@@ -113,7 +119,9 @@ impl PostgresOptions {
 
     /// A store at a place; nothing is connected yet.
     pub(super) fn store(&self, place: &Place, statements: &Statements) -> PostgresStore {
-        let database = Database::new(place.clone().into(), self.clock.clone(), statements.clone());
-        PostgresStore::new(database, self.settings)
+        let place = Arc::new(place.clone());
+        let database = Database::new(place.lazy_pool(), place, self.clock.clone(), statements.clone());
+        let display = Display::new(database.clone(), None);
+        PostgresStore::new(database, display, self.settings)
     }
 }

@@ -63,11 +63,11 @@ const ARCHIVE: [&str; 2] = [
 
 impl PostgresStore {
     pub(crate) fn names(&self) -> &TableNames {
-        self.database().statements().names()
+        self.primary().statements().names()
     }
 
     pub(crate) async fn present(&self) -> Result<Timestamp, BackendError> {
-        let now = self.database().transaction("ask for the time", |tx| {
+        let now = self.primary().transaction("ask for the time", |tx| {
             let now = tx.now();
             Box::pin(async move { Ok(now) })
         });
@@ -76,7 +76,7 @@ impl PostgresStore {
 
     pub(crate) async fn next_workflow(&self, after: &str) -> Result<Option<String>, BackendError> {
         let after = after.to_owned();
-        let next = self.database().transaction("list the workflows", move |tx| {
+        let next = self.primary().transaction("list the workflows", move |tx| {
             let query = sqlx::query_scalar(tx.sql(NEXT_WORKFLOW)).bind(after.clone());
             Box::pin(query.fetch_optional(tx.raw()))
         });
@@ -85,7 +85,7 @@ impl PostgresStore {
 
     pub(crate) async fn outbox_slice(&self, after: &str) -> Result<OutboxSlice, BackendError> {
         let after = after.to_owned();
-        let slice = self.database().transaction("count the outbox", move |tx| {
+        let slice = self.primary().transaction("count the outbox", move |tx| {
             let after = after.clone();
             Box::pin(async move { outbox_slice(&mut tx.conn(), after).await })
         });
@@ -93,7 +93,7 @@ impl PostgresStore {
     }
 
     pub(crate) async fn count_letters(&self) -> Result<u64, BackendError> {
-        let count = self.database().transaction("count the dead letters", |tx| {
+        let count = self.primary().transaction("count the dead letters", |tx| {
             let query = sqlx::query_scalar::<_, i64>(tx.sql(COUNT_LETTERS));
             Box::pin(query.fetch_one(tx.raw()))
         });
@@ -104,7 +104,7 @@ impl PostgresStore {
         let mut after = after.to_owned();
         loop {
             let from = after.clone();
-            let page = self.database().transaction("read the outbox", move |tx| {
+            let page = self.primary().transaction("read the outbox", move |tx| {
                 let from = from.clone();
                 Box::pin(async move { unrouted(&mut tx.conn(), from, before).await })
             });
@@ -118,7 +118,7 @@ impl PostgresStore {
 
     pub(crate) async fn letters(&self, query: &LetterQuery) -> Result<Vec<DeadLetter>, BackendError> {
         let query = Arc::new(query.clone());
-        let letters = self.database().transaction("read dead letters", move |tx| {
+        let letters = self.primary().transaction("read dead letters", move |tx| {
             let query = Arc::clone(&query);
             Box::pin(async move { letters(&mut tx.conn(), &query).await })
         });
@@ -127,7 +127,7 @@ impl PostgresStore {
 
     pub(crate) async fn requeue(&self, id: &str) -> Result<Requeued, BackendError> {
         let id = id.to_owned();
-        let requeue = self.database().transaction("requeue a dead letter", move |tx| {
+        let requeue = self.primary().transaction("requeue a dead letter", move |tx| {
             let (id, now) = (id.clone(), tx.now());
             Box::pin(async move { maintenance::requeue(&mut PostgresSteps(tx.conn()), &id, now).await })
         });
@@ -136,7 +136,7 @@ impl PostgresStore {
 
     pub(crate) async fn discard(&self, id: &str) -> Result<Discarded, BackendError> {
         let id = id.to_owned();
-        let discard = self.database().transaction("discard a dead letter", move |tx| {
+        let discard = self.primary().transaction("discard a dead letter", move |tx| {
             let id = id.clone();
             Box::pin(async move { maintenance::discard(&mut PostgresSteps(tx.conn()), &id).await })
         });
@@ -145,7 +145,7 @@ impl PostgresStore {
 
     pub(crate) async fn expire_slice(&self, slice: Slice) -> Result<Sliced, BackendError> {
         let slice = Arc::new(slice);
-        let expire = self.database().transaction("expire runs", move |tx| {
+        let expire = self.primary().transaction("expire runs", move |tx| {
             let slice = Arc::clone(&slice);
             Box::pin(async move {
                 sqlx::raw_sql(BY_INDEX).execute(tx.raw()).await?;
@@ -157,7 +157,7 @@ impl PostgresStore {
 
     pub(crate) async fn make_archive(&self, table: &ArchiveTable) -> Result<(), BackendError> {
         let table = table.clone();
-        let make = self.database().transaction("make the archive's tables", move |tx| {
+        let make = self.primary().transaction("make the archive's tables", move |tx| {
             let conn = tx.conn();
             let names = [conn.names().beside(table.records()), conn.names().beside(&table.history())];
             Box::pin(async move {
@@ -172,7 +172,7 @@ impl PostgresStore {
     }
 
     pub(crate) async fn sizes(&self) -> Result<Vec<TableSize>, BackendError> {
-        let sizes = self.database().transaction("ask for the sizes of the tables", |tx| {
+        let sizes = self.primary().transaction("ask for the sizes of the tables", |tx| {
             let conn = tx.conn();
             let tables: Vec<String> = Table::ALL.into_iter().map(|table| conn.names().table(table)).collect();
             let query = sqlx::query(SIZES).bind(tables).bind(conn.names().schema().map(str::to_owned));

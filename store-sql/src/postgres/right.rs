@@ -21,6 +21,12 @@ const LOCK: &str =
 
 const UNLOCK: &str = "select pg_advisory_unlock_all()";
 
+/// Where no session is kept, the same lock of a transaction that stays open: it reads nothing and writes nothing, so it
+/// holds up neither others nor the removal of old rows.
+const LOCK_OF_TRANSACTION: &str = "select pg_try_advisory_xact_lock(hashtext('workflow-engine'), 'workflow_records'::regclass::oid::integer)";
+
+const END: &str = "rollback";
+
 /// How often the lock is tried before somebody else is said to have it: a session that has just ended may be seen for a
 /// moment longer.
 const TRIES_MAX: u32 = 10;
@@ -75,10 +81,25 @@ impl EngineRight {
 /// A session with the lock; `None` if somebody else has it.
 async fn lock(place: &Place, statements: &Statements) -> Result<Option<PgListener>, sqlx::Error> {
     // A listener waits for what the server says by itself, and so learns of the session's end without asking.
-    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(place.session());
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(place.connect_timeout())
+        .connect_lazy_with(place.session());
     let mut session = PgListener::connect_with(&pool).await?;
     session.eager_reconnect(false);
-    let locked: bool = sqlx::query_scalar(statements.sql(LOCK)).fetch_one(&mut session).await?;
+    let statement = match place.is_pooled() {
+        false => LOCK,
+        true => {
+            let settings = place.transaction_settings();
+            let begin = format!("begin; {settings}; set local idle_in_transaction_session_timeout = 0");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(begin)).execute(&mut session).await?;
+            LOCK_OF_TRANSACTION
+        }
+    };
+    let locked: bool = sqlx::query_scalar(statements.sql(statement)).fetch_one(&mut session).await?;
+    if !locked && place.is_pooled() {
+        sqlx::raw_sql(END).execute(&mut session).await?;
+    }
     Ok(locked.then_some(session))
 }
 
@@ -122,6 +143,7 @@ async fn keep(
     }
     if let Some(mut session) = session {
         // A session that is lost has no lock any more.
-        let _ = sqlx::query(UNLOCK).execute(&mut session).await;
+        let end = if place.is_pooled() { END } else { UNLOCK };
+        let _ = sqlx::raw_sql(end).execute(&mut session).await;
     }
 }

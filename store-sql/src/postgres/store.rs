@@ -14,11 +14,11 @@ use workflow_core::{
     WorkflowName,
 };
 
-use super::connect::Conn;
-use super::error::{Class, class};
+use super::display::Display;
+use super::reading::read;
 use super::right::EngineRight;
 use super::transaction::Database;
-use super::{commit, due, list, maintain, outbox, read};
+use super::{commit, due, maintain, outbox, read};
 
 /// How many changes one transaction takes best.
 const BATCH_MAX: usize = 2048;
@@ -26,15 +26,13 @@ const BATCH_MAX: usize = 2048;
 /// How many commits are under way at once: while one waits for the disk, the other is worked on.
 const COMMITTERS: usize = 2;
 
-/// How often a read is tried whose connection is lost: it may have been lost long ago.
-const READS_MAX: u32 = 3;
-
 /// A store in a PostgreSQL database. Clones share its connections.
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Inner>);
 
 struct Inner {
     database: Database,
+    display: Display,
     settings: Settings,
     right: Mutex<Option<EngineRight>>,
 }
@@ -47,11 +45,11 @@ pub(super) struct Settings {
 }
 
 impl PostgresStore {
-    pub(super) fn new(database: Database, settings: Settings) -> Self {
-        Self(Arc::new(Inner { database, settings, right: Mutex::default() }))
+    pub(super) fn new(database: Database, display: Display, settings: Settings) -> Self {
+        Self(Arc::new(Inner { database, display, settings, right: Mutex::default() }))
     }
 
-    pub(super) fn database(&self) -> &Database {
+    pub(super) fn primary(&self) -> &Database {
         &self.0.database
     }
 
@@ -60,8 +58,8 @@ impl PostgresStore {
         self.0.database.pool()
     }
 
-    /// The database in messages, without user and password.
-    pub fn place(&self) -> &str {
+    /// Where the database is, without the password.
+    pub fn database(&self) -> &str {
         self.0.database.place().name()
     }
 
@@ -69,28 +67,8 @@ impl PostgresStore {
     pub async fn close(&self) {
         Store::stop_engine(self).await;
         self.pool().close().await;
+        self.0.display.close().await;
     }
-}
-
-/// Runs a query, again if its connection was lost, and says what it was for if it fails.
-macro_rules! read {
-    ($store:ident, $what:literal, |$connection:ident| $query:expr) => {{
-        let database = &$store.0.database;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let read = async {
-                let mut connection = database.connection(tries > 1).await?;
-                let $connection = &mut Conn::new(&mut *connection, database.statements());
-                $query.await
-            };
-            match read.await {
-                Ok(read) => break Ok(read),
-                Err(error) if tries < READS_MAX && class(&error) == Class::Lost => {}
-                Err(error) => break Err(database.place().wrap($what, error)),
-            }
-        }
-    }};
 }
 
 impl Store for PostgresStore {
@@ -113,7 +91,7 @@ impl Store for PostgresStore {
     async fn start_engine(&self) -> Result<(), BackendError> {
         let mut right = self.0.right.lock().await;
         if right.is_some() {
-            let context = format!("an engine runs on {} in this process already", self.place());
+            let context = format!("an engine runs on {} in this process already", self.database());
             return Err(BackendError::new(ErrorKind::AlreadyRunning, context));
         }
         *right = Some(EngineRight::take(self.0.database.place(), self.0.database.statements()).await?);
@@ -131,7 +109,7 @@ impl Store for PostgresStore {
     }
 
     async fn lookup(&self, run_ids: &[RunId]) -> Result<Vec<Found>, BackendError> {
-        read!(self, "look runs up", |connection| read::lookup(connection, run_ids))
+        read!(self.0.database, "look runs up", |connection| read::lookup(connection, run_ids))
     }
 
     async fn latest(
@@ -140,7 +118,7 @@ impl Store for PostgresStore {
         foreign_id: &ForeignId,
     ) -> Result<Option<Arc<Record>>, BackendError> {
         let (name, key) = (workflow_name.as_str(), foreign_id.as_str());
-        read!(self, "look a foreign id up", |connection| read::latest(connection, name, key))?
+        read!(self.0.database, "look a foreign id up", |connection| read::latest(connection, name, key))?
     }
 
     async fn started_by(
@@ -149,28 +127,28 @@ impl Store for PostgresStore {
         key: &StartKey,
     ) -> Result<Option<Arc<Record>>, BackendError> {
         let (name, key) = (workflow_name.as_str(), key.as_str());
-        read!(self, "look a start key up", |connection| read::started_by(connection, name, key))?
+        read!(self.0.database, "look a start key up", |connection| read::started_by(connection, name, key))?
     }
 
     async fn list(&self, query: &ListQuery) -> Result<ListPage, BackendError> {
-        read!(self, "list runs", |connection| list::list(connection, query))
+        self.0.display.list(query).await
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, BackendError> {
-        read!(self, "read a history", |connection| read::history(connection, query))?
+        self.0.display.history(query).await
     }
 
     async fn entered(&self, runs: &[(RunId, StatusCode)]) -> Result<Vec<bool>, BackendError> {
-        read!(self, "read histories", |connection| read::entered(connection, runs))
+        read!(self.0.database, "read histories", |connection| read::entered(connection, runs))
     }
 
     async fn outbox(&self, after: Option<&str>, limit: usize) -> Result<OutboxPage, BackendError> {
-        read!(self, "read the outbox", |connection| outbox::outbox(connection, after, limit))
+        read!(self.0.database, "read the outbox", |connection| outbox::outbox(connection, after, limit))
     }
 
     async fn due(&self, workflows: &[WorkflowName], limit: usize) -> Result<DueWork, BackendError> {
         let clock = self.0.database.clock();
-        read!(self, "read what is due", |connection| due::due(
+        read!(self.0.database, "read what is due", |connection| due::due(
             connection,
             workflows,
             limit,
@@ -179,25 +157,25 @@ impl Store for PostgresStore {
     }
 
     async fn retry(&self, key: &RetryKey) -> Result<Option<RetryRow>, BackendError> {
-        read!(self, "read a retry row", |connection| read::retry(connection, key))
+        read!(self.0.database, "read a retry row", |connection| read::retry(connection, key))
     }
 
     async fn inbox(&self, run_id: RunId, status: StatusCode) -> Result<Vec<Callback>, BackendError> {
-        read!(self, "read the inbox", |connection| read::inbox(connection, run_id, status))
+        read!(self.0.database, "read the inbox", |connection| read::inbox(connection, run_id, status))
     }
 
     async fn last_slot(&self, schedule: &SlotKey) -> Result<Option<Timestamp>, BackendError> {
-        read!(self, "read a schedule's slots", |connection| read::last_slot(connection, schedule))
+        read!(self.0.database, "read a schedule's slots", |connection| read::last_slot(connection, schedule))
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BackendError> {
-        read!(self, "read dead letters", |connection| read::dead_letters(connection, limit))
+        self.0.display.dead_letters(limit).await
     }
 
     async fn register(&self, role: &RoleName, claim: EpochClaim) -> Result<Option<Epoch>, BackendError> {
         if self.0.right.lock().await.as_ref().is_some_and(|right| !right.is_held()) {
             let context =
-                format!("the right to run engines on {} was lost and is not had again yet", self.place());
+                format!("the right to run engines on {} was lost and is not had again yet", self.database());
             return Err(BackendError::new(ErrorKind::AlreadyRunning, context));
         }
         let role = role.clone();
@@ -216,7 +194,7 @@ impl Store for PostgresStore {
         limit: usize,
     ) -> Result<DriverlessSlice, BackendError> {
         let (name, clock) = (workflow_name.as_str(), self.0.database.clock());
-        read!(self, "look for runs that nothing drives", |connection| maintain::driverless(
+        read!(self.0.database, "look for runs that nothing drives", |connection| maintain::driverless(
             connection,
             name,
             untouched_for,

@@ -10,7 +10,8 @@ use workflow_core::adapter::{BackendError, BoxFuture, Clock, ErrorKind, SystemCl
 
 use super::clock::StampClock;
 use super::connect::{Conn, Place};
-use super::error::{Class, class, code};
+use super::error::{Class, class, code, no_connection};
+use super::reading::Reading;
 use crate::names::Statements;
 
 /// How often a transaction is tried. With a lock's time-out that is longer than a frozen owner may keep a lock.
@@ -28,6 +29,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The number of the transaction and the server's present: both are had with the beginning, for no price.
 const BEGIN: &str =
     "begin; select pg_current_xact_id()::text, floor(extract(epoch from now()) * 1000)::bigint";
+
+/// How long is looked for the reason when no connection was had.
+const REASON_WAIT: Duration = Duration::from_secs(1);
 
 /// A commit must not be cut short: with a synchronous standby it would stay, and be reported as failed.
 const COMMIT: &str = "set local statement_timeout = 0; commit";
@@ -103,8 +107,8 @@ enum Fate {
 }
 
 impl Database {
-    pub(super) fn new(place: Arc<Place>, clock: StampClock, statements: Statements) -> Self {
-        Self { pool: place.pool(), place, clock, statements }
+    pub(super) fn new(pool: PgPool, place: Arc<Place>, clock: StampClock, statements: Statements) -> Self {
+        Self { pool, place, clock, statements }
     }
 
     pub(super) fn statements(&self) -> &Statements {
@@ -129,14 +133,45 @@ impl Database {
         tested: bool,
     ) -> Result<PoolConnection<sqlx::Postgres>, sqlx::Error> {
         // Each dead one that is found leaves the pool, so that there is an end.
-        for _ in 0..self.place.limits().connections_max {
-            let mut connection = self.pool.acquire().await?;
+        for _ in 0..self.place.connections_max() {
+            let mut connection = self.acquire().await?;
             if !tested || connection.ping().await.is_ok() {
                 return Ok(connection);
             }
             connection.close_on_drop();
         }
-        self.pool.acquire().await
+        self.acquire().await
+    }
+
+    /// A connection for queries.
+    pub(super) async fn reading(&self, tested: bool) -> Result<Reading, sqlx::Error> {
+        Reading::begin(self.connection(tested).await?, &self.place).await
+    }
+
+    async fn acquire(&self) -> Result<PoolConnection<sqlx::Postgres>, sqlx::Error> {
+        match self.pool.acquire().await {
+            Err(sqlx::Error::PoolTimedOut) => Err(self.why_no_connection().await),
+            acquired => acquired,
+        }
+    }
+
+    /// A pool that waits for a server says no more than that it has waited; the server itself says why.
+    async fn why_no_connection(&self) -> sqlx::Error {
+        if self.pool.size() >= self.place.connections_max() {
+            return sqlx::Error::PoolTimedOut;
+        }
+        match tokio::time::timeout(REASON_WAIT, self.place.connect()).await {
+            Ok(Err(error)) => no_connection(error),
+            Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
+        }
+    }
+
+    /// What begins a transaction; its last row is the number and the present.
+    fn begin_statement(&self) -> String {
+        match self.place.is_pooled() {
+            true => BEGIN.replace("begin;", &format!("begin; {};", self.place.transaction_settings())),
+            false => BEGIN.to_owned(),
+        }
     }
 
     /// Has work done in a transaction, as a whole again if others were in the way or the connection was lost.
@@ -207,7 +242,9 @@ impl Database {
     async fn begin(&self, repeated: bool) -> Result<Tx, sqlx::Error> {
         let mut connection = self.connection(repeated).await?;
         let begun: Result<(String, i64), sqlx::Error> = async {
-            let row = sqlx::raw_sql(BEGIN).fetch_one(&mut *connection).await?;
+            let begin = sqlx::AssertSqlSafe(self.begin_statement());
+            let rows = sqlx::raw_sql(begin).fetch_all(&mut *connection).await?;
+            let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
             Ok((row.try_get(0)?, row.try_get(1)?))
         }
         .await;
@@ -237,9 +274,11 @@ impl Database {
     }
 
     async fn status(&self, xid: &str) -> Result<String, sqlx::Error> {
-        let mut connection = self.connection(true).await?;
+        let mut reading = self.reading(true).await?;
         let status = "select coalesce(pg_xact_status($1::text::xid8), 'forgotten')";
-        sqlx::query_scalar(status).bind(xid).fetch_one(&mut *connection).await
+        let status = sqlx::query_scalar(status).bind(xid).fetch_one(&mut *reading).await?;
+        reading.end().await?;
+        Ok(status)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqlitePoolOptions, SqliteSynchronous};
-use workflow_core::adapter::{Backend, BackendError, Clock, SystemClock};
+use workflow_core::adapter::{Backend, BackendError, Clock, ErrorKind, SystemClock};
 use workflow_core::memory::{InProcessScheduler, InProcessStreamer};
 
 use super::open::Conn;
@@ -14,13 +14,11 @@ use super::schema;
 use super::store::{Settings, SqliteStore};
 use super::writer::Writer;
 use crate::TableNames;
+use crate::config::PoolOptions;
 use crate::schema::Order;
 
 /// How many queries can be answered side by side.
 const READERS_MAX: u32 = 4;
-
-/// How long a query waits for a free connection.
-const READER_WAIT: Duration = Duration::from_secs(30);
 
 /// The largest object that is taken if nothing else is said, in bytes.
 const OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -110,6 +108,7 @@ pub struct SqliteOptions {
     pub(crate) order: Order,
     pub(super) migrate: bool,
     clock: Arc<dyn Clock>,
+    readers: PoolOptions,
     settings: Settings,
 }
 
@@ -129,6 +128,7 @@ impl SqliteOptions {
             order: Order::default(),
             migrate: true,
             clock: Arc::new(SystemClock::new()),
+            readers: PoolOptions::new().max_open(READERS_MAX).min_idle(0),
             settings: Settings { object_bytes_max: OBJECT_BYTES_MAX, poll_every: POLL_EVERY },
         }
     }
@@ -180,6 +180,13 @@ impl SqliteOptions {
         self
     }
 
+    /// The connections that read: 4 at most by default, made when they are needed. A file has one more that writes, and
+    /// nothing that could end a statement, so that a statement timeout is refused.
+    pub fn pool(mut self, readers: PoolOptions) -> Self {
+        self.readers = readers;
+        self
+    }
+
     /// How long a change of another process may stay unseen; 1 s by default.
     pub fn poll_every(mut self, ceiling: Duration) -> Self {
         self.settings.poll_every = ceiling;
@@ -197,14 +204,13 @@ impl SqliteOptions {
     /// # Errors
     /// As [`Sqlite::open`].
     pub async fn open(self, file: impl AsRef<Path>) -> Result<Sqlite, BackendError> {
+        check(&self.readers)?;
         let (place, statements) = self.prepare(file.as_ref())?;
         let mut connection = place.writer().await?;
         schema::open(&mut Conn::new(&mut connection, &statements), &place, self.order, self.migrate).await?;
         place.remember();
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
-            .acquire_timeout(READER_WAIT)
-            .connect_lazy_with(place.reader());
+        let readers = pool(&self.readers).connect_with(place.reader()).await;
+        let readers = readers.map_err(|error| place.wrap("open", error))?;
         let store = SqliteStore::new(
             Writer::start(connection, place, statements),
             readers,
@@ -213,6 +219,28 @@ impl SqliteOptions {
         );
         let backend = Backend::new(store.clone(), InProcessStreamer::new(), InProcessScheduler::new());
         Ok(Sqlite { store, backend })
+    }
+}
+
+fn pool(readers: &PoolOptions) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(readers.max_open)
+        .min_connections(readers.min_idle)
+        .max_lifetime(readers.max_lifetime)
+        .idle_timeout(readers.idle_time)
+        .acquire_timeout(readers.acquire_timeout_or(None))
+}
+
+fn check(readers: &PoolOptions) -> Result<(), BackendError> {
+    readers
+        .check()
+        .map_err(|error| BackendError::with_source(ErrorKind::Permanent, format!("open: {error}"), error))?;
+    match readers.statement_timeout {
+        None => Ok(()),
+        Some(_) => {
+            let context = "open: statement_timeout: no server ends a statement on a file: leave it out";
+            Err(BackendError::new(ErrorKind::Permanent, context))
+        }
     }
 }
 

@@ -32,7 +32,12 @@ fn url_of(server: &str, database: &str) -> String {
 impl Database {
     /// Makes an empty one.
     pub(crate) async fn fresh() -> Self {
-        let database = Self { server: server(), name: format!("wf_test_{}", Uuid::new_v4().simple()) };
+        Self::on(&server()).await
+    }
+
+    /// On the server that a URL names.
+    pub(crate) async fn on(url: &str) -> Self {
+        let database = Self { server: url.to_owned(), name: format!("wf_test_{}", Uuid::new_v4().simple()) };
         // The server's own default collation is not ours: the tables must not depend on it.
         let create =
             format!("create database {} character set utf8mb4 collate utf8mb4_unicode_ci", database.name);
@@ -88,7 +93,11 @@ impl Drop for Database {
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let mut admin = admin(&server).await;
+                // A server that is gone takes its databases with it.
+                let Ok(mut admin) = MySqlConnection::connect(&url_of(&server, "information_schema")).await
+                else {
+                    return;
+                };
                 sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut admin).await.unwrap();
                 admin.close().await.unwrap();
             });

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
+use store_sql::config::PoolOptions;
 use store_sql::postgres::PostgresStore;
 use store_sql::{Postgres, TableNames};
 use workflow_conformance::store::{Planted, StoreFixture};
@@ -34,7 +35,7 @@ pub(crate) struct Tables<O> {
 }
 
 async fn open<O: Origin>(schema: &Schema) -> Arc<PostgresStore> {
-    let options = Postgres::options().connections_max(4).tables(O::names());
+    let options = Postgres::options().pool(PoolOptions::new().max_open(4)).tables(O::names());
     Arc::new(schema.backend_with(options).await.store().clone())
 }
 

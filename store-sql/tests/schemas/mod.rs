@@ -1,15 +1,14 @@
 //! A schema for each test, in the database that the environment names.
 #![allow(dead_code, reason = "not every test needs all of it")]
 
-pub(crate) mod cutting;
 pub(crate) mod fixture;
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use store_sql::Postgres;
+use store_sql::config::{Dsn, PoolOptions, PostgresDsn};
 use store_sql::postgres::{PostgresOptions, PostgresStore};
 use uuid::Uuid;
 
@@ -26,18 +25,23 @@ pub(crate) fn url() -> String {
 /// A schema that goes when it is dropped.
 pub(crate) struct Schema {
     name: String,
-    options: PgConnectOptions,
+    dsn: PostgresDsn,
 }
 
 impl Schema {
     pub(crate) async fn fresh() -> Self {
+        Self::on(&url()).await
+    }
+
+    /// In the database that a connection string names.
+    pub(crate) async fn on(url: &str) -> Self {
         let name = format!("test_{}", Uuid::new_v4().simple());
-        let server = PgConnectOptions::from_str(&url()).unwrap();
-        let mut session = PgConnection::connect_with(&server).await.unwrap();
+        let Ok(Dsn::Postgres(mut dsn)) = url.parse() else { panic!("{VARIABLE} is no PostgreSQL's") };
+        let mut session = PgConnection::connect_with(&dsn.connect_options()).await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(format!("create schema {name}"))).execute(&mut session).await.unwrap();
         session.close().await.unwrap();
-        let options = server.options([("search_path", name.as_str())]);
-        Self { name, options }
+        dsn.settings.push(("search_path".to_owned(), name.clone()));
+        Self { name, dsn }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -68,13 +72,25 @@ impl Schema {
     }
 
     /// How to connect to the schema.
+    pub(crate) fn dsn(&self) -> PostgresDsn {
+        self.dsn.clone()
+    }
+
+    /// The same, with more settings of the session.
+    pub(crate) fn dsn_with(&self, settings: &[(&str, &str)]) -> PostgresDsn {
+        let mut dsn = self.dsn();
+        dsn.settings.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        dsn
+    }
+
+    /// The same for the driver alone.
     pub(crate) fn options(&self) -> PgConnectOptions {
-        self.options.clone()
+        self.dsn.connect_options()
     }
 
     /// A connection of which the store knows nothing.
     pub(crate) async fn session(&self) -> PgConnection {
-        PgConnection::connect_with(&self.options).await.unwrap()
+        PgConnection::connect_with(&self.options()).await.unwrap()
     }
 
     /// Runs statements beside the store.
@@ -90,12 +106,12 @@ impl Schema {
     }
 
     pub(crate) async fn backend_with(&self, options: PostgresOptions) -> Postgres {
-        options.connect_with(self.options()).await.unwrap()
+        options.connect_to(&self.dsn()).await.unwrap()
     }
 
     /// How to connect so that the server's list of sessions has the schema's name.
-    pub(crate) fn named(&self) -> PgConnectOptions {
-        self.options().application_name(&self.name)
+    pub(crate) fn named(&self) -> PostgresDsn {
+        PostgresDsn { application_name: Some(self.name.clone()), ..self.dsn() }
     }
 
     /// Ends the sessions that have the schema's name, and tells how many.
@@ -106,13 +122,15 @@ impl Schema {
     }
 
     pub(crate) async fn store(&self) -> Arc<PostgresStore> {
-        Arc::new(self.backend_with(Postgres::options().connections_max(4)).await.store().clone())
+        Arc::new(
+            self.backend_with(Postgres::options().pool(PoolOptions::new().max_open(4))).await.store().clone(),
+        )
     }
 }
 
 impl Drop for Schema {
     fn drop(&mut self) {
-        let (name, options) = (self.name.clone(), self.options.clone());
+        let (name, options) = (self.name.clone(), self.options());
         // A test may fail in the middle, and its runtime is not to be waited on from within.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -14,9 +14,10 @@ use super::Kind;
 /// Where Debian puts the programs of each version of PostgreSQL.
 const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
 
-/// Runs a server in the background, where a shell has it ignore INT and QUIT unless it asks for them, until a line names a signal, or the test is gone. The first line of its output is the server's number.
-const GUARD: &str = "default=$1; shift; \"$@\" </dev/null & server=$!; echo \"server $server\" >&2; read -r signal; \
-                     kill -\"${signal:-$default}\" $server 2>/dev/null; wait $server";
+/// Runs a server until it ends, or a line names a signal, or the test is gone: then it is ended. What runs in the background
+/// of a shell ignores INT and QUIT, unless it asks for them. The first line of its output is the server's number.
+const GUARD: &str = "default=$1; shift; exec 3<&0; \"$@\" </dev/null 3<&- & server=$!; echo \"server $server\" >&2; (read -r \
+                     signal <&3; kill -\"${signal:-$default}\" $server) 2>/dev/null & watch=$!; wait $server; kill $watch";
 
 /// Gives the server a file system of its own that is gone with it.
 const MOUNT: &str = "mount -t tmpfs -o \"$1\" tmpfs \"$2\" && shift 2 && exec \"$@\"";
@@ -79,8 +80,10 @@ pub(super) fn in_path(program: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(program)).find(|path| path.exists())
 }
 
+/// A port that the system gives to no connection by itself, so that it is still free after a restart.
 pub(super) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    let candidates = std::iter::repeat_with(|| 10_000 + uuid::Uuid::new_v4().as_u128() as u16 % 20_000);
+    candidates.take(1000).find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).unwrap()
 }
 
 pub(super) fn run_as(command: &mut Command, user: Option<User>) {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod doctor;
 mod expiring;
 mod outbox;
 mod runs;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use expiring::{ArchiveArgs, PruneArgs, Selection};
 pub(crate) use outbox::{LetterCommand, LetterListArgs, LetterSelection, OutboxCommand};
 pub(crate) use runs::{HistoryArgs, ListArgs, RunsCommand, ShowArgs};
@@ -64,6 +66,19 @@ pub(crate) struct Global {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Say what is wrong with the database, and what to change
+    ///
+    /// Looks at server, sessions, durability, limits, tables, indexes and what waits, explains every statement of the
+    /// engine on temporary copies of the tables, and writes, reads, moves and removes a probe run that nobody else sees.
+    /// Nothing stays behind. docs/doctor.md explains each finding.
+    #[command(after_help = "\
+Examples:
+  workflowctl doctor --database mysql://shop@db/orders --password-file /run/secrets/orders
+  workflowctl doctor --max-open 50 --processes 4
+  workflowctl doctor --json | jq -r '.findings[] | select(.severity == \"error\") | .id'
+
+Exit codes: 0 healthy, 1 errors or warnings, 2 the database could not be looked at")]
+    Doctor(DoctorArgs),
     /// Make the tables, or bring them up to date
     ///
     /// Safe when several programs start at once. Tables that the database guide's SQL has made are adopted, with their

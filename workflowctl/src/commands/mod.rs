@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod completions;
+mod doctor;
 mod expiring;
 mod letters;
 mod migrate;
@@ -22,6 +23,8 @@ pub(crate) enum Answer {
     Done,
     /// Something was refused, is missing, is left over or needs attention.
     Findings,
+    /// What was to be looked at could not be, which the output says.
+    CouldNotCheck,
 }
 
 impl Answer {
@@ -34,6 +37,7 @@ impl Answer {
 pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Answer, Failure> {
     let settings = || Settings::resolve(&cli.global);
     match cli.command {
+        Command::Doctor(args) => doctor::run(&args, &settings()?, output).await,
         Command::Migrate(args) => migrate::run(&args, &settings()?, output).await,
         Command::Schema(args) => schema::run(&args, &cli.global, output),
         Command::Archive(args) => expiring::archive(&args, &settings()?, output).await,

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod command_line;
+mod doctor;
 mod expiring;
 mod letters;
 #[path = "../../../store-sql/tests/mysql_support/mod.rs"]

@@ -23,12 +23,26 @@ pub(crate) fn ensure(kind: Kind) -> anyhow::Result<()> {
     }
     if is_root() && find_in_path("apt-get").is_some() {
         println!("installing {}", kind.package());
-        install(kind)?;
+        install(kind.package())?;
     }
     match missing(kind) {
         None => Ok(()),
         Some(program) => anyhow::bail!(advice(kind, program)),
     }
+}
+
+/// The pooler that tests put before PostgreSQL: its Debian package and its program.
+const POOLER: &str = "pgbouncer";
+
+/// The programs of the servers that tests start for themselves, whatever servers the environment names.
+pub(crate) fn ensure_for_tests() -> anyhow::Result<()> {
+    Kind::ALL.into_iter().try_for_each(ensure)?;
+    if find(POOLER).is_none() && is_root() && find_in_path("apt-get").is_some() {
+        println!("installing {POOLER}");
+        install(POOLER)?;
+    }
+    anyhow::ensure!(find(POOLER).is_some(), "{POOLER} is not there: install the Debian package {POOLER}");
+    Ok(())
 }
 
 fn advice(kind: Kind, program: &str) -> String {
@@ -74,7 +88,7 @@ fn find_in_path(program: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(program)).find(|path| path.exists())
 }
 
-fn install(kind: Kind) -> anyhow::Result<()> {
+fn install(package: &str) -> anyhow::Result<()> {
     let policy = Path::new(START_POLICY);
     let ours = !policy.exists();
     if ours {
@@ -82,7 +96,7 @@ fn install(kind: Kind) -> anyhow::Result<()> {
         fs::set_permissions(policy, fs::Permissions::from_mode(0o755))?;
     }
     let installed = apt_get(&["update", "-q"])
-        .and_then(|()| apt_get(&["install", "-q", "-y", "--no-install-recommends", kind.package()]));
+        .and_then(|()| apt_get(&["install", "-q", "-y", "--no-install-recommends", package]));
     if ours {
         fs::remove_file(policy).with_context(|| format!("cannot remove {START_POLICY}"))?;
     }

@@ -23,6 +23,7 @@ pub(crate) struct Session {
 impl Session {
     /// Starts what is neither given by the environment nor runs already.
     pub(crate) fn begin(root: &Path) -> anyhow::Result<Self> {
+        super::packages::ensure_for_tests()?;
         let mut session = Self { variables: Vec::new(), guard: None };
         // The guard comes first, so that it ends what is half started, too.
         let before = super::running(root);
