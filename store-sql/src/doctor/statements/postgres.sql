@@ -107,10 +107,10 @@ select t.run_id, t.version, t.process, t.attempt, t.due_at, t.last_error, t.even
 select workflow_name, version, from_status, to_status, run_state, reason, actor, attempt, duration_us, at, object from workflow_history where run_id = $1 and version > $2 order by version limit $3;
 
 -- workflow_history_pkey, workflow_records_pkey
-update workflow_history h set object = (select r.object from workflow_records r where r.run_id = h.run_id) where h.object is not null and h.run_id = any($1);
+update workflow_history h set object = (select r.object from workflow_records r where r.run_id = h.run_id and r.run_id = any($1)) where h.object is not null and h.run_id = any($1);
 
 -- workflow_history_pkey, workflow_records_pkey
-update workflow_history h set reason = '' from workflow_records r where r.run_id = h.run_id and h.version < r.version and h.reason <> '' and h.run_id = any($1);
+update workflow_history h set reason = '' from workflow_records r where r.run_id = h.run_id and r.run_id = any($1) and h.version < r.version and h.reason <> '' and h.run_id = any($1);
 
 -- workflow_inbox_pkey
 update workflow_inbox i set applied = 1, payload = ''::bytea from unnest($1::text[], $2::integer[], $3::text[]) as d(run_id, status, key) where i.run_id = d.run_id and i.status = d.status and i.key = d.key;
