@@ -161,6 +161,9 @@ async fn tables_of_the_guide_are_told_with_what_stands_in_the_way() {
     .await;
     drop(schema.backend().await);
     let adopted = report(&url(&schema)).await;
+    let prefers = FindingId::IndexNotUsed;
+    let noted = |id: &&str| [FindingId::IndexOfTheGuide.as_str(), prefers.as_str()].contains(id);
+    assert!(adopted.ok && ids(&adopted).iter().all(noted), "{adopted}");
     assert_eq!(adopted.of(FindingId::IndexOfTheGuide).count(), 4, "{adopted}");
 }
 
@@ -252,4 +255,16 @@ async fn tables_of_any_name_are_looked_at() {
         is_healthy(&report_with(&url(&schema), with()).await);
     }
     finds(&report(&url(&schema)).await, &[FindingId::SchemaMissing]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_mends_what_is_missing() {
+    for fault in ["drop table workflow_slots", "alter table workflow_inbox drop column noted"] {
+        let schema = with_tables().await;
+        run(&schema, fault).await;
+        let found = report(&url(&schema)).await;
+        assert!(found.findings[0].fix.starts_with("run: workflowctl migrate"), "{found}");
+        Postgres::migrate(&url(&schema)).await.unwrap();
+        is_healthy(&report(&url(&schema)).await);
+    }
 }

@@ -1,5 +1,6 @@
 //! What every check knows.
 
+use super::expected::Over;
 use super::options::DoctorOptions;
 use super::session::Dialect;
 
@@ -9,12 +10,26 @@ pub(super) struct Context {
     /// The connection string, with `***` for the password.
     pub(super) place: String,
     pub(super) options: DoctorOptions,
+    /// How the records' keys are compared.
+    pub(super) over: Over,
+}
+
+impl Context {
+    /// How the tables are mended, as a command.
+    pub(super) fn migrate(&self) -> String {
+        format!("workflowctl migrate --database '{}'", self.place)
+    }
 }
 
 #[cfg(test)]
 impl Context {
     /// One for tests of rules.
     pub(super) fn sample(dialect: Dialect) -> Self {
-        Self { dialect, place: "mysql://me:***@db:3306/orders".to_owned(), options: DoctorOptions::new() }
+        Self {
+            dialect,
+            place: "mysql://me:***@db:3306/orders".to_owned(),
+            options: DoctorOptions::new(),
+            over: Over::Keys,
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::checks::{
     backlog, clock, columns, durability, indexes, keys, limits, plans, probe, schema, server, sessions, sizes,
 };
 use super::context::Context;
+use super::expected::Over;
 use super::id::FindingId;
 use super::names::Names;
 use super::options::DoctorOptions;
@@ -28,7 +29,12 @@ use crate::config::{Dsn, Pooler};
 /// # }
 /// ```
 pub async fn examine(dsn: &Dsn, options: &DoctorOptions) -> Report {
-    let cx = Context { dialect: Dialect::of(dsn), place: dsn.to_string(), options: options.clone() };
+    let cx = Context {
+        dialect: Dialect::of(dsn),
+        place: dsn.to_string(),
+        options: options.clone(),
+        over: Over::Keys,
+    };
     let names = Names::new(options.tables.clone());
     match Session::connect(dsn, names.clone(), connect_timeout(dsn, options)).await {
         Ok(session) => {
@@ -150,6 +156,7 @@ impl Examination<'_> {
         let Some(facts) = facts else { return };
         if facts.has_twins() {
             self.session.names_mut().compare_by_twins();
+            self.cx.over = Over::Twins;
         }
         let judged = schema::judge(&facts, &self.cx, crate::schema::VERSION.into());
         self.findings.extend(judged.findings);
@@ -198,7 +205,7 @@ impl Examination<'_> {
                 if records_merge {
                     let ask = async |session: &mut Session, _: &Context| keys::collisions(session).await;
                     let found = self.check("keys that are one in their collation", ask).await;
-                    self.findings.extend(keys::judge_collisions(&found.unwrap_or_default()));
+                    self.findings.extend(keys::judge_collisions(&found.unwrap_or_default(), &self.cx));
                 }
             }
             Dialect::Postgres => {
@@ -214,7 +221,7 @@ impl Examination<'_> {
     async fn duplicates(&mut self) {
         let ask = async |session: &mut Session, _: &Context| keys::duplicates(session).await;
         let found = self.check("keys with more than one unfinished run", ask).await.unwrap_or_default();
-        self.findings.extend(keys::judge_duplicates(&found, self.cx.dialect.now()));
+        self.findings.extend(keys::judge_duplicates(&found, &self.cx));
     }
 
     /// Makes a check; a finding says so if it cannot be made.

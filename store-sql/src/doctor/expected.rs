@@ -1,193 +1,104 @@
-//! The tables and indexes that the engine needs, as its migrations make them.
+//! The tables and indexes that the engine needs, from the text that makes them.
+
+use std::sync::OnceLock;
 
 use super::session::Dialect;
+use crate::names::{TWIN, TWINNED, Table};
+use crate::schema::{Definition, IndexSet};
 
-/// A table and its columns. Those that only some dialects have are in [`columns`].
-struct Table {
-    name: &'static str,
-    columns: &'static [&'static str],
+/// The definition that is meant by a way of speaking SQL. In MySQL's only a collation has another name.
+fn definition(dialect: Dialect) -> Definition {
+    Definition::of(match dialect {
+        Dialect::MySql => crate::Dialect::MariaDb,
+        Dialect::Postgres => crate::Dialect::Postgres,
+        Dialect::Sqlite => crate::Dialect::Sqlite,
+    })
 }
-
-const TABLES: [Table; 10] = [
-    Table {
-        name: "workflow_schema",
-        columns: &["version", "oldest_program", "records", "outbox", "adopted"],
-    },
-    Table {
-        name: "workflow_records",
-        columns: &[
-            "workflow_name",
-            "foreign_id",
-            "run_id",
-            "run_state",
-            "status",
-            "object",
-            "created_at",
-            "updated_at",
-            "meta",
-            "version",
-            "last_event_id",
-            "paused_by",
-            "start_key",
-            "live",
-        ],
-    },
-    Table {
-        name: "workflow_outbox",
-        columns: &["id", "workflow_name", "data", "created_at", "run_id", "record_version", "bucket"],
-    },
-    Table {
-        name: "workflow_timeouts",
-        columns: &[
-            "run_id",
-            "entered",
-            "name",
-            "workflow_name",
-            "foreign_id",
-            "status",
-            "state",
-            "expire_at",
-            "created_at",
-        ],
-    },
-    Table {
-        name: "workflow_retries",
-        columns: &[
-            "run_id",
-            "version",
-            "process",
-            "workflow_name",
-            "attempt",
-            "due_at",
-            "last_error",
-            "event",
-        ],
-    },
-    Table {
-        name: "workflow_history",
-        columns: &[
-            "run_id",
-            "version",
-            "workflow_name",
-            "from_status",
-            "to_status",
-            "run_state",
-            "reason",
-            "actor",
-            "attempt",
-            "duration_us",
-            "at",
-            "object",
-        ],
-    },
-    Table {
-        name: "workflow_dead_letters",
-        columns: &["id", "workflow_name", "run_id", "version", "process", "reason", "data", "created_at"],
-    },
-    Table { name: "workflow_inbox", columns: &["run_id", "status", "key", "payload", "applied", "noted"] },
-    Table { name: "workflow_slots", columns: &["workflow_name", "foreign_id", "spec", "slot"] },
-    Table { name: "workflow_roles", columns: &["role", "epoch"] },
-];
 
 /// The names of the tables.
 pub(super) fn tables() -> impl Iterator<Item = &'static str> {
-    TABLES.iter().map(|table| table.name)
+    Table::ALL.into_iter().map(Table::default_name)
+}
+
+/// The names of the tables that have to do with runs.
+pub(super) fn tables_of_runs() -> impl Iterator<Item = &'static str> {
+    tables().filter(|table| *table != Table::Schema.default_name())
 }
 
 /// The columns of a table.
-pub(super) fn columns(dialect: Dialect, table: &str) -> Vec<&'static str> {
-    let found = TABLES.iter().find(|each| each.name == table);
-    let mut columns = found.map_or_else(Vec::new, |table| table.columns.to_vec());
-    if dialect == Dialect::MySql && table == "workflow_records" {
-        columns.push("age");
-    }
-    columns
+pub(super) fn columns(dialect: Dialect, table: &str) -> Vec<String> {
+    let definition = definition(dialect);
+    let found = definition.tables.iter().find(|each| each.table.default_name() == table);
+    found.map_or_else(Vec::new, |found| found.columns.iter().map(|column| column.name.clone()).collect())
 }
 
-/// An index that the engine needs. Primary keys have no name here: each server gives its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An index that the engine needs. Primary keys are not among them: each server names its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Index {
     pub(super) table: &'static str,
-    pub(super) name: &'static str,
-    pub(super) columns: &'static str,
+    pub(super) name: String,
+    pub(super) columns: String,
     pub(super) unique: bool,
     /// Which rows are in it; empty if all are.
-    pub(super) filter: &'static str,
+    pub(super) filter: String,
+    /// What follows the name of its table in the statement that makes it.
+    on: String,
 }
 
-const fn index(table: &'static str, name: &'static str, columns: &'static str) -> Index {
-    Index { table, name, columns, unique: false, filter: "" }
+/// Over which columns an index on the records is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Over {
+    /// The keys.
+    #[default]
+    Keys,
+    /// The twins of the keys, as in tables that were taken over on MariaDB and MySQL.
+    Twins,
 }
 
 impl Index {
-    const fn unique(self) -> Self {
-        Self { unique: true, ..self }
-    }
-
-    const fn of_rows(self, filter: &'static str) -> Self {
-        Self { filter, ..self }
+    fn of(table: &'static str, index: &crate::schema::Index) -> Self {
+        let on = index.on.split_whitespace().collect::<Vec<_>>().join(" ");
+        let filter = on.split_once(" where ").map_or("", |(_, filter)| filter).to_owned();
+        let columns = index.columns().join(", ");
+        Self { table, name: index.name.clone(), columns, unique: index.unique, filter, on }
     }
 
     /// The statement that makes it.
-    pub(super) fn statement(&self, dialect: Dialect) -> String {
-        let Self { table, name, columns, filter, .. } = self;
+    pub(super) fn statement(&self, dialect: Dialect, over: Over) -> String {
+        let Self { table, name, .. } = self;
         let unique = if self.unique { "unique " } else { "" };
-        let filter = if filter.is_empty() { String::new() } else { format!(" where {filter}") };
-        match dialect {
-            Dialect::MySql => format!("alter table {table} add {unique}key {name} ({columns})"),
-            Dialect::Postgres => {
-                format!("create {unique}index concurrently {name} on {table} ({columns}){filter}")
+        let on = match over {
+            Over::Twins if *table == Table::Records.default_name() => {
+                TWINNED.iter().fold(self.on.clone(), |on, key| on.replace(key, &format!("{key}{TWIN}")))
             }
-            Dialect::Sqlite => format!("create {unique}index {name} on {table} ({columns}){filter}"),
+            Over::Keys | Over::Twins => self.on.clone(),
+        };
+        match dialect {
+            Dialect::MySql => format!("alter table {table} add {unique}key {name} {on}"),
+            Dialect::Postgres => format!("create {unique}index concurrently {name} on {table} {on}"),
+            Dialect::Sqlite => format!("create {unique}index {name} on {table} {on}"),
         }
     }
 }
 
-const MYSQL: [Index; 8] = [
-    index("workflow_records", "workflow_records_live", "workflow_name, live, foreign_id, age").unique(),
-    index("workflow_records", "workflow_records_start_key", "workflow_name, start_key").unique(),
-    index("workflow_records", "workflow_records_by_age", "workflow_name, created_at"),
-    index("workflow_outbox", "workflow_outbox_by_run", "run_id"),
-    index("workflow_timeouts", "workflow_timeouts_due", "workflow_name, state, expire_at"),
-    index("workflow_retries", "workflow_retries_due", "workflow_name, due_at"),
-    index("workflow_dead_letters", "workflow_dead_letters_by_age", "created_at, id"),
-    index("workflow_dead_letters", "workflow_dead_letters_by_run", "run_id"),
-];
-
-const POSTGRES: [Index; 8] = [
-    index("workflow_records", "workflow_records_live", "workflow_name, foreign_id").unique().of_rows("live"),
-    index("workflow_records", "workflow_records_start_key", "workflow_name, start_key")
-        .unique()
-        .of_rows("start_key is not null"),
-    index("workflow_records", "workflow_records_by_foreign_id", "workflow_name, foreign_id, created_at"),
-    index("workflow_records", "workflow_records_by_age", "workflow_name, created_at"),
-    index("workflow_outbox", "workflow_outbox_by_run", "run_id").of_rows("run_id is not null"),
-    index("workflow_timeouts", "workflow_timeouts_due", "workflow_name, expire_at").of_rows("state = 0"),
-    index("workflow_retries", "workflow_retries_due", "workflow_name, due_at").of_rows("due_at is not null"),
-    index("workflow_dead_letters", "workflow_dead_letters_by_run", "run_id").of_rows("run_id is not null"),
-];
-
-const SQLITE: [Index; 7] = [
-    index("workflow_records", "workflow_records_live", "workflow_name, foreign_id")
-        .unique()
-        .of_rows("live = 1"),
-    index("workflow_records", "workflow_records_start_key", "workflow_name, start_key")
-        .unique()
-        .of_rows("start_key is not null"),
-    index("workflow_records", "workflow_records_by_foreign_id", "workflow_name, foreign_id, created_at"),
-    index("workflow_records", "workflow_records_by_age", "workflow_name, created_at"),
-    index("workflow_timeouts", "workflow_timeouts_due", "expire_at").of_rows("state = 0"),
-    index("workflow_retries", "workflow_retries_due", "due_at").of_rows("due_at is not null"),
-    index("workflow_dead_letters", "workflow_dead_letters_by_run", "run_id").of_rows("run_id is not null"),
-];
-
-/// The indexes beside the primary keys.
+/// The indexes beside the primary keys; that of the live runs is the first.
 pub(super) fn indexes(dialect: Dialect) -> &'static [Index] {
-    match dialect {
-        Dialect::MySql => &MYSQL,
-        Dialect::Postgres => &POSTGRES,
-        Dialect::Sqlite => &SQLITE,
-    }
+    static INDEXES: [OnceLock<Vec<Index>>; 3] = [const { OnceLock::new() }; 3];
+    INDEXES[dialect as usize].get_or_init(|| {
+        let definition = definition(dialect);
+        let lean = |table: &crate::schema::TableDefinition| {
+            let name = table.table.default_name();
+            let lean = table.indexes.iter().filter(|index| index.set == IndexSet::Lean);
+            lean.map(|index| Index::of(name, index)).collect::<Vec<_>>()
+        };
+        definition.tables.iter().flat_map(lean).collect()
+    })
+}
+
+/// The index that lets one unfinished run of a key in.
+pub(super) fn live_key(dialect: Dialect) -> &'static Index {
+    let live = indexes(dialect).iter().find(|index| index.name == "workflow_records_live");
+    live.expect("every dialect has it")
 }
 
 /// The columns of a table's primary key.
@@ -220,26 +131,42 @@ mod tests {
 
     #[test]
     fn each_dialect_makes_an_index_in_its_own_words() {
-        let live = |dialect| indexes(dialect)[0].statement(dialect);
+        let live = |dialect, over| live_key(dialect).statement(dialect, over);
         assert_eq!(
-            live(Dialect::MySql),
+            live(Dialect::MySql, Over::Keys),
             "alter table workflow_records add unique key workflow_records_live (workflow_name, live, foreign_id, age)"
         );
         assert_eq!(
-            live(Dialect::Postgres),
+            live(Dialect::MySql, Over::Twins),
+            "alter table workflow_records add unique key workflow_records_live (workflow_name_bin, live, foreign_id_bin, age)"
+        );
+        assert_eq!(
+            live(Dialect::Postgres, Over::Keys),
             "create unique index concurrently workflow_records_live on workflow_records (workflow_name, foreign_id) where live"
         );
         assert_eq!(
-            live(Dialect::Sqlite),
+            live(Dialect::Sqlite, Over::Keys),
             "create unique index workflow_records_live on workflow_records (workflow_name, foreign_id) where live = 1"
         );
     }
 
     #[test]
-    fn every_table_with_rows_of_runs_has_a_primary_key() {
-        for table in tables().filter(|table| *table != "workflow_schema") {
+    fn indexes_are_read_from_the_text_that_makes_them() {
+        let found = indexes(Dialect::Postgres).iter().find(|index| index.name == "workflow_timeouts_due");
+        let due = found.map(|index| (index.table, &*index.columns, index.unique, &*index.filter));
+        assert_eq!(due, Some(("workflow_timeouts", "workflow_name, expire_at", false, "state = 0")));
+        for dialect in [Dialect::MySql, Dialect::Postgres, Dialect::Sqlite] {
+            assert!(indexes(dialect).len() >= 7, "{dialect:?}");
+            assert!(live_key(dialect).unique);
+        }
+    }
+
+    #[test]
+    fn every_table_of_runs_has_a_primary_key() {
+        for table in tables_of_runs() {
             let columns = columns(Dialect::Postgres, table);
-            assert!(primary_key(table).split(", ").all(|column| columns.contains(&column)), "{table}");
+            let is_there = |key: &str| columns.iter().any(|column| column == key);
+            assert!(primary_key(table).split(", ").all(is_there), "{table}");
         }
     }
 }

@@ -66,8 +66,8 @@ impl Names {
     pub(super) fn index(&self, own: &str, dialect: Dialect) -> String {
         let indexes = super::expected::indexes(dialect).iter();
         let found =
-            indexes.map(|index| index.name).find(|name| self.names.index(name).eq_ignore_ascii_case(own));
-        found.map_or_else(|| own.to_owned(), str::to_owned)
+            indexes.map(|index| &index.name).find(|name| self.names.index(name).eq_ignore_ascii_case(own));
+        found.map_or_else(|| own.to_owned(), String::clone)
     }
 }
 

@@ -41,15 +41,6 @@ impl Dialect {
         }
     }
 
-    /// The name that commands take.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Dialect::MySql => "mariadb",
-            Dialect::Postgres => "postgres",
-            Dialect::Sqlite => "sqlite",
-        }
-    }
-
     /// How many seconds ago an instant was.
     pub(super) fn seconds_since(self, column: &str) -> String {
         let now = self.now();

@@ -14,7 +14,7 @@ mod ready;
 mod report;
 mod run;
 
-pub(crate) use definition::{Column, Definition, Index};
+pub(crate) use definition::{Column, Definition, Index, TableDefinition};
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(crate) use duplicates::{cancel, duplicates_of};
 pub use error::{Duplicate, MigrateError};

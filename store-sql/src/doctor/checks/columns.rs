@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::doctor::context::Context;
+use crate::doctor::expected::Over;
 use crate::doctor::id::FindingId;
 use crate::doctor::report::Finding;
 use crate::doctor::session::{Dialect, Session};
@@ -113,7 +114,7 @@ pub(in crate::doctor) fn judge(columns: &[Column], exact: &str, cx: &Context) ->
         tables.entry(&column.table).or_default().push(column);
     }
     let of_table = |(table, columns): (&str, Vec<&Column>)| match cx.dialect {
-        Dialect::MySql => mysql(table, &columns, exact),
+        Dialect::MySql => mysql(table, &columns, exact, cx.over),
         Dialect::Postgres => postgres(table, &columns),
         Dialect::Sqlite => Vec::new(),
     };
@@ -124,7 +125,7 @@ fn names(columns: &[&&Column]) -> String {
     columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn mysql(table: &str, columns: &[&Column], exact: &str) -> Vec<Finding> {
+fn mysql(table: &str, columns: &[&Column], exact: &str, over: Over) -> Vec<Finding> {
     let mut findings = Vec::new();
     let modify = |columns: &[&&Column]| {
         let changes: Vec<String> = columns.iter().map(|column| column.modify(exact)).collect();
@@ -152,12 +153,22 @@ fn mysql(table: &str, columns: &[&Column], exact: &str) -> Vec<Finding> {
         } else {
             "`Case`, `case` and `case `"
         };
-        let message = format!(
-            "the collation of {} in {table} is {}, in which {which} are one key: the second is refused",
+        let merged = format!(
+            "the collation of {} in {table} is {}, in which {which} are one",
             names(&merging),
             first.collation
         );
-        findings.push(Finding::warning(FindingId::CollationMergesKeys, message, modify(&merging)));
+        // The engine does not compare what it finds in the outbox, and has columns of its own to compare the records by.
+        let by_others = table == "workflow_outbox" || (table == "workflow_records" && over == Over::Twins);
+        findings.push(if by_others {
+            let message = format!(
+                "{merged}: for programs that compare in it, as the Go library does; not for the engine"
+            );
+            Finding::note(FindingId::CollationMergesKeys, message, modify(&merging))
+        } else {
+            let message = format!("{merged}: the second of them is refused");
+            Finding::warning(FindingId::CollationMergesKeys, message, modify(&merging))
+        });
     }
     findings
 }
@@ -254,6 +265,7 @@ pub(in crate::doctor) fn judge_encoding(encoding: &str) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::report::Severity;
 
     fn column(table: &str, name: &str, charset: &str, collation: &str) -> Column {
         Column {
@@ -288,6 +300,22 @@ mod tests {
         for (name, charset, collation, expected) in cases {
             let columns = [column("workflow_records", name, charset, collation)];
             assert_eq!(ids(&columns, Dialect::MySql), expected, "{name} {collation}");
+        }
+    }
+
+    #[test]
+    fn what_the_engine_does_not_compare_is_no_more_than_a_note() {
+        let loose = |table| [column(table, "workflow_name", "utf8mb4", "utf8mb4_unicode_ci")];
+        let cases = [
+            ("workflow_records", Over::Keys, Severity::Warning),
+            ("workflow_records", Over::Twins, Severity::Note),
+            ("workflow_outbox", Over::Keys, Severity::Note),
+            ("workflow_slots", Over::Twins, Severity::Warning),
+        ];
+        for (table, over, severity) in cases {
+            let cx = Context { over, ..Context::sample(Dialect::MySql) };
+            let found = judge(&loose(table), "utf8mb4_nopad_bin", &cx);
+            assert_eq!((found.len(), found[0].severity), (1, severity), "{table} {over:?}");
         }
     }
 

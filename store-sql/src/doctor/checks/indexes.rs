@@ -82,14 +82,16 @@ impl Present {
     fn is(&self, wanted: &Index) -> bool {
         self.columns.replace('"', "") == wanted.columns
             && self.unique == wanted.unique
-            && plain(&self.filter) == plain(wanted.filter)
+            && plain(&self.filter) == plain(&wanted.filter)
     }
 
-    fn drop_statement(&self, dialect: Dialect) -> String {
+    fn drop_statement(&self, cx: &Context) -> String {
         let Self { table, name, .. } = self;
-        match dialect {
+        // An index is in the schema of its table, and only some statements know it from that.
+        let schema = cx.options.tables.schema().map(|schema| format!("{schema}.")).unwrap_or_default();
+        match cx.dialect {
             Dialect::MySql => format!("alter table {table} drop key `{name}`"),
-            Dialect::Postgres => format!("drop index concurrently \"{name}\""),
+            Dialect::Postgres => format!("drop index concurrently {schema}\"{name}\""),
             Dialect::Sqlite => format!("drop index \"{name}\""),
         }
     }
@@ -97,16 +99,14 @@ impl Present {
 
 pub(in crate::doctor) fn judge(present: &[Present], cx: &Context) -> Vec<Finding> {
     let mut findings = primary_keys(present, cx.dialect);
-    findings.extend(
-        expected::indexes(cx.dialect).iter().filter_map(|wanted| needed(present, wanted, cx.dialect)),
-    );
-    findings.extend(present.iter().filter_map(|index| beyond_need(index, cx.dialect)));
+    findings.extend(expected::indexes(cx.dialect).iter().filter_map(|wanted| needed(present, wanted, cx)));
+    findings.extend(present.iter().filter_map(|index| beyond_need(index, cx)));
     findings
 }
 
 /// Whether the key that lets one unfinished run in is there and can be used.
 pub(in crate::doctor) fn has_live_key(present: &[Present], dialect: Dialect) -> bool {
-    let live = &expected::indexes(dialect)[0];
+    let live = expected::live_key(dialect);
     present.iter().any(|index| index.serves(live))
 }
 
@@ -132,11 +132,11 @@ fn primary_keys(present: &[Present], dialect: Dialect) -> Vec<Finding> {
         .collect()
 }
 
-fn needed(present: &[Present], wanted: &Index, dialect: Dialect) -> Option<Finding> {
+fn needed(present: &[Present], wanted: &Index, cx: &Context) -> Option<Finding> {
     let Index { table, name, columns, .. } = wanted;
-    let make = wanted.statement(dialect);
+    let make = wanted.statement(cx.dialect, cx.over);
     let Some(found) = present.iter().find(|index| index.table == *table && index.name == *name) else {
-        let message = match (wanted.unique, dialect) {
+        let message = match (wanted.unique, cx.dialect) {
             (true, _) => format!("the unique index {name} of {table} is missing: keys can be taken twice"),
             (false, Dialect::MySql) => {
                 format!("the index {name} of {table} is missing: queries that name it fail")
@@ -145,7 +145,7 @@ fn needed(present: &[Present], wanted: &Index, dialect: Dialect) -> Option<Findi
         };
         return Some(Finding::error(FindingId::IndexMissing, message, make));
     };
-    let again = format!("{};\n{make}", found.drop_statement(dialect));
+    let again = format!("{};\n{make}", found.drop_statement(cx));
     if !found.valid {
         let message = format!("the index {name} of {table} is invalid: making it was interrupted or failed");
         return Some(Finding::error(FindingId::IndexInvalid, message, again));
@@ -157,7 +157,7 @@ fn needed(present: &[Present], wanted: &Index, dialect: Dialect) -> Option<Findi
             uniqueness(found.unique),
             rows(&found.filter),
             uniqueness(wanted.unique),
-            rows(wanted.filter)
+            rows(&wanted.filter)
         );
         return Some(Finding::error(FindingId::IndexDiffers, message, again));
     }
@@ -181,19 +181,19 @@ fn cost(dialect: Dialect) -> &'static str {
     }
 }
 
-fn beyond_need(index: &Present, dialect: Dialect) -> Option<Finding> {
-    let known = expected::indexes(dialect).iter().any(|wanted| wanted.name == index.name);
+fn beyond_need(index: &Present, cx: &Context) -> Option<Finding> {
+    let known = expected::indexes(cx.dialect).iter().any(|wanted| wanted.name == index.name);
     if index.primary || known {
         return None;
     }
     let Present { table, name, columns, .. } = index;
     let of_guide = OF_THE_GUIDE.iter().any(|(of, on)| of == table && on == columns);
-    let fix = format!("unless somebody lists by it: {}", index.drop_statement(dialect));
+    let fix = format!("unless somebody lists by it: {}", index.drop_statement(cx));
     Some(if of_guide && !index.unique {
         let message = format!(
             "the index {name} of {table} on ({columns}) is the guide's; no query of the engine needs it, and the guide's \
              four together cost {} of the throughput",
-            cost(dialect)
+            cost(cx.dialect)
         );
         Finding::note(FindingId::IndexOfTheGuide, message, fix)
     } else {
@@ -207,9 +207,10 @@ fn beyond_need(index: &Present, dialect: Dialect) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::expected::Over;
 
     fn all(dialect: Dialect) -> Vec<Present> {
-        let keys = expected::tables().filter(|table| *table != "workflow_schema").map(|table| Present {
+        let keys = expected::tables_of_runs().map(|table| Present {
             table: table.to_owned(),
             name: "PRIMARY".to_owned(),
             columns: expected::primary_key(table).to_owned(),
@@ -220,8 +221,8 @@ mod tests {
         });
         let others = expected::indexes(dialect).iter().map(|index| Present {
             table: index.table.to_owned(),
-            name: index.name.to_owned(),
-            columns: index.columns.to_owned(),
+            name: index.name.clone(),
+            columns: index.columns.clone(),
             unique: index.unique,
             primary: false,
             valid: true,
@@ -259,7 +260,7 @@ mod tests {
                 let found = judge(&present, &Context::sample(dialect));
                 assert_eq!(found.len(), 1);
                 assert_eq!(found[0].id, FindingId::IndexMissing);
-                assert_eq!(found[0].fix, wanted.statement(dialect));
+                assert_eq!(found[0].fix, wanted.statement(dialect, Over::Keys));
             }
         }
     }

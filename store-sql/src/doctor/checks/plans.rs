@@ -239,7 +239,7 @@ mod tests {
                 assert!(statement.indexes.iter().all(known), "{statement:?}");
             }
             for index in expected::indexes(dialect) {
-                let used = statements.iter().any(|statement| statement.indexes.contains(&index.name));
+                let used = statements.iter().any(|statement| statement.indexes.contains(&&*index.name));
                 assert!(used, "{dialect:?}: no statement needs {}", index.name);
             }
         }

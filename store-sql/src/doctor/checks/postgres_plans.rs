@@ -20,7 +20,7 @@ pub(super) async fn copy_tables(session: &mut Session) -> Result<(), sqlx::Error
     let indexes = "select c.relname, pg_get_indexdef(x.indexrelid) from pg_index x join pg_class c on c.oid = x.indrelid \
                    where c.relname in ({tables}) and {visible} and x.indisvalid";
     let indexes = session.catalogue(indexes).await?;
-    for table in expected::tables().filter(|table| *table != "workflow_schema") {
+    for table in expected::tables_of_runs() {
         let names = session.names();
         let text = format!(
             "create temporary table {} (like {} including defaults including generated) on commit drop",

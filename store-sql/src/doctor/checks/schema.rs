@@ -72,7 +72,7 @@ pub(in crate::doctor) async fn gather(session: &mut Session) -> Result<Facts, sq
 
 /// What the tables are good for, for a program whose tables have a version.
 pub(in crate::doctor) fn judge(facts: &Facts, cx: &Context, wanted: i64) -> Judgement {
-    let migrate = format!("run: workflowctl migrate --database '{}'", cx.place);
+    let migrate = format!("run: {}", cx.migrate());
     let records = facts.tables.contains_key("workflow_records");
     let stop = |id, message: String, fix: String| Judgement {
         findings: vec![Finding::error(id, message, fix)],
@@ -111,7 +111,7 @@ pub(in crate::doctor) fn judge(facts: &Facts, cx: &Context, wanted: i64) -> Judg
                     "nothing has to be done; a newer program may know more",
                 ));
             }
-            let missing = missing(facts, cx.dialect);
+            let missing = missing(facts, cx);
             let usable = missing.is_empty();
             findings.extend(missing);
             Judgement { findings, usable, records }
@@ -119,22 +119,20 @@ pub(in crate::doctor) fn judge(facts: &Facts, cx: &Context, wanted: i64) -> Judg
     }
 }
 
-fn missing(facts: &Facts, dialect: Dialect) -> Vec<Finding> {
-    let fix = |table: &str| {
-        format!("make it as `workflowctl schema --dialect {}` shows for {table}", dialect.name())
-    };
+fn missing(facts: &Facts, cx: &Context) -> Vec<Finding> {
+    let fix = format!("run: {}", cx.migrate());
     let mut findings = Vec::new();
     for table in expected::tables() {
         let Some(found) = facts.tables.get(table) else {
             let message = format!("the table {table} is missing, though the tables were made");
-            findings.push(Finding::error(FindingId::TableMissing, message, fix(table)));
+            findings.push(Finding::error(FindingId::TableMissing, message, fix.clone()));
             continue;
         };
-        let absent: Vec<&str> =
-            expected::columns(dialect, table).into_iter().filter(|column| !found.contains(*column)).collect();
+        let wanted = expected::columns(cx.dialect, table).into_iter();
+        let absent: Vec<String> = wanted.filter(|column| !found.contains(column)).collect();
         if !absent.is_empty() {
             let message = format!("the table {table} lacks {}", absent.join(", "));
-            findings.push(Finding::error(FindingId::ColumnMissing, message, fix(table)));
+            findings.push(Finding::error(FindingId::ColumnMissing, message, fix.clone()));
         }
     }
     findings
@@ -145,8 +143,7 @@ mod tests {
     use super::*;
 
     fn whole(noted: Option<(i64, i64)>) -> Facts {
-        let columns =
-            |table| expected::columns(Dialect::Postgres, table).into_iter().map(str::to_owned).collect();
+        let columns = |table| expected::columns(Dialect::Postgres, table).into_iter().collect();
         let tables = expected::tables().map(|table| (table.to_owned(), columns(table))).collect();
         Facts { tables, noted }
     }
