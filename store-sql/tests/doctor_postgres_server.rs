@@ -190,3 +190,12 @@ async fn a_pooler_is_found_unless_it_is_declared() {
     finds(&found, &[FindingId::ConnectFailed]);
     assert!(found.findings[0].message.contains("a pooler in between refuses"), "{found}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_in_another_encoding_is_found() {
+    let server = started(&[]).await;
+    run(&server, "create database narrow encoding 'LATIN1' locale 'C' template template0").await;
+    let url = server.url().replace("/postgres", "/narrow");
+    drop(Postgres::connect(&url).await.unwrap());
+    finds(&report(&url).await, &[FindingId::DatabaseEncoding]);
+}
