@@ -9,6 +9,8 @@ pub mod config;
 mod conn;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod database;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod decided;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod dialect;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
@@ -23,7 +25,7 @@ mod names;
 pub mod postgres;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod record_row;
-#[cfg(any(feature = "mysql", feature = "sqlite"))]
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod rounds;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod schema;

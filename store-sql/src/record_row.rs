@@ -19,6 +19,11 @@ macro_rules! record_columns {
 
 pub(crate) use record_columns;
 
+/// A number of a run as a column holds it: none ever comes near the end of what that can hold.
+pub(crate) fn as_i64(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// The values of a row of `workflow_records`, as a driver gives them.
 pub(crate) struct RecordRow {
     pub(crate) run_id: String,

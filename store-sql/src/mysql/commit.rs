@@ -1,20 +1,20 @@
 //! The transaction of a commit: what was decided is written, many rows a statement.
 
-use std::sync::Arc;
-
 use workflow_core::adapter::{Change, Effect, Expect, OutboxRow, Outcome};
 use workflow_core::{EventId, HistoryEntry, Record, Timestamp, encode_outbox};
 
 use super::attach::MySqlWork;
 use super::bulk::{Bound, Bulk};
 use super::create::create;
-use super::decide::{Decided, decide};
+use super::decide::decide;
 use super::effects::Effects;
 use super::error::is_no_savepoint;
 use super::keys;
-use super::rows::{as_i64, datetime};
+use super::rows::datetime;
 use super::server::Conn;
 use super::transaction::Ended;
+use crate::decided::Decided;
+use crate::record_row::as_i64;
 use crate::rounds::next_round;
 use crate::work_error::WorkError;
 
@@ -81,10 +81,8 @@ async fn commit_round(
     changes: Vec<&Change>,
     now: Timestamp,
 ) -> Result<Vec<Outcome>, sqlx::Error> {
-    let mut changes: Vec<Decided<'_>> = changes
-        .into_iter()
-        .map(|change| Decided { change, record: stamped(change, now), refused: None })
-        .collect();
+    let mut changes: Vec<Decided<'_>> =
+        changes.into_iter().map(|change| cut(Decided::new(change, now))).collect();
     decide(connection, &mut changes).await?;
     let taken = keys::take(connection, &mut changes, now).await?;
     update(connection, &changes).await?;
@@ -100,26 +98,20 @@ async fn commit_round(
         .run_weighed(connection, &entries, bytes, |query, entry| bind_history(query, entry, now))
         .await?;
     Effects::of(changes.iter().filter(|each| each.stands())).write(connection, now).await?;
-    Ok(changes.into_iter().map(outcome).collect())
+    Ok(changes.into_iter().map(Decided::outcome).collect())
 }
 
-fn stamped(change: &Change, now: Timestamp) -> Option<Record> {
-    let mut record = change.record.clone()?;
-    record.updated_at = now;
-    if change.expect == Expect::Absent {
-        record.created_at = now;
-    }
-    if record.meta().encode().len() > META_BYTES_MAX {
+/// The column of `meta` has no room for texts without end.
+fn cut(mut each: Decided<'_>) -> Decided<'_> {
+    if let Some(record) = &mut each.record
+        && record.meta().encode().len() > META_BYTES_MAX
+    {
         for text in [&mut record.run_state_reason, &mut record.status_description, &mut record.trace_origin] {
             let cut: String = text.chars().take(META_CHARS_MAX).collect();
             *text = cut.into();
         }
     }
-    Some(record)
-}
-
-fn outcome(each: Decided<'_>) -> Outcome {
-    each.refused.unwrap_or_else(|| Outcome::Stored(each.record.map(Arc::new)))
+    each
 }
 
 async fn update(connection: &mut Conn<'_>, changes: &[Decided<'_>]) -> Result<(), sqlx::Error> {

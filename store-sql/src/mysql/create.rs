@@ -7,10 +7,11 @@ use workflow_core::{Record, RunId, Version};
 
 use super::bulk::{Bound, Bulk};
 use super::commit::bind_record;
-use super::decide::{Decided, committed};
+use super::decide::committed;
 use super::error::is_duplicate;
 use super::rows::{run_id, value};
 use super::server::Conn;
+use crate::decided::Decided;
 
 const INSERT: Bulk = Bulk::insert(
     "insert into workflow_records (run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, \

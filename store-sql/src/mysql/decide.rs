@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use workflow_core::adapter::{Change, Expect, Outcome};
-use workflow_core::{Epoch, Record, RunId, Version};
+use workflow_core::{Epoch, RunId, Version};
 
 use super::bulk::Bulk;
 use super::rows::{run_id, value};
 use super::server::Conn;
+use crate::decided::Decided;
 use crate::record_row::shared_version_of;
 
 /// Locked against later owners until the transaction ends.
@@ -27,21 +28,6 @@ const COMMITTED: Bulk = Bulk::any_of(
     "select run_id, version, meta from workflow_records force index (primary) where run_id in (",
     ")",
 );
-
-/// A change on its way through a transaction.
-pub(super) struct Decided<'a> {
-    pub(super) change: &'a Change,
-    /// The record with its times.
-    pub(super) record: Option<Record>,
-    /// `None` while nothing speaks against it.
-    pub(super) refused: Option<Outcome>,
-}
-
-impl Decided<'_> {
-    pub(super) fn stands(&self) -> bool {
-        self.refused.is_none()
-    }
-}
 
 /// Refuses what is not to be made, and locks what it rests on.
 pub(super) async fn decide(

@@ -6,10 +6,11 @@ use workflow_core::adapter::{DeadLetter, Effect, NewTimer, RetryKey, RetryUpdate
 use workflow_core::{RunId, StatusCode, Timestamp, Version, encode_outbox};
 
 use super::bulk::{Bound, Bulk};
-use super::decide::Decided;
 use super::keys::bind_slot;
-use super::rows::{as_i64, datetime, run_id, value};
+use super::rows::{datetime, run_id, value};
 use super::server::Conn;
+use crate::decided::Decided;
+use crate::record_row::as_i64;
 
 const DELETE_RETRIES: Bulk =
     Bulk::any_of("delete r from workflow_retries r force index (primary) where r.run_id in (", ")");

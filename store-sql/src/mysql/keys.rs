@@ -9,10 +9,10 @@ use workflow_core::adapter::{Callback, Effect, Outcome, SlotKey};
 use workflow_core::{RunId, StatusCode, Timestamp};
 
 use super::bulk::{Bound, Bulk};
-use super::decide::Decided;
 use super::error::is_duplicate;
 use super::rows::{datetime, run_id, value};
 use super::server::Conn;
+use crate::decided::Decided;
 
 const TAKE_SLOT: Bulk = Bulk::insert(
     "insert into workflow_slots (workflow_name, foreign_id, spec, slot) values ",

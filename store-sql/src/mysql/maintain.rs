@@ -10,8 +10,9 @@ use workflow_core::{Epoch, Record, RunId, RunState, Timestamp};
 use super::bulk::Bulk;
 use super::effects::bind_run;
 use super::read::record;
-use super::rows::{as_i64, datetime, instant, limit, run_id, value};
+use super::rows::{datetime, instant, limit, run_id, value};
 use super::server::Conn;
+use crate::record_row::as_i64;
 use crate::record_row::record_columns;
 
 const UNSENT: Bulk = Bulk::any_of(

@@ -17,8 +17,9 @@ use workflow_core::{
 use super::bulk::Bulk;
 use super::effects::bind_run;
 use super::error::corrupt;
-use super::rows::{as_i64, instant, limit, maybe_instant, run_id, value, version};
+use super::rows::{instant, limit, maybe_instant, run_id, value, version};
 use super::server::Conn;
+use crate::record_row::as_i64;
 use crate::record_row::{RecordRow, record_columns};
 use crate::{Table, TableNames};
 

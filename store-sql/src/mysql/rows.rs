@@ -31,11 +31,6 @@ fn of_datetime(at: NaiveDateTime) -> Timestamp {
     Timestamp::from_millis(at.and_utc().timestamp_millis())
 }
 
-/// Numbers of runs never come near the end of what the column can hold.
-pub(super) fn as_i64(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
 /// A limit for a query.
 pub(super) fn limit(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)

@@ -6,10 +6,11 @@ use sqlx::QueryBuilder;
 use workflow_core::{Event, EventId, RunId, Timestamp};
 
 use super::bulk::Bulk;
-use super::rows::{as_i64, datetime, instant, limit, value};
+use super::rows::{datetime, instant, limit, value};
 use super::server::Conn;
 use crate::Table;
 use crate::maintenance::{ArchiveTable, Mark, Old, Slice, Steps};
+use crate::record_row::as_i64;
 
 /// The columns of a run that are copied, and those of its history.
 const RECORD: &str = "workflow_name, foreign_id, run_id, run_state, status, object, created_at, updated_at, meta, version, \

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
 use workflow_core::adapter::{
-    BackendError, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork, Effect, EpochClaim,
+    BackendError, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork, EpochClaim,
     ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow, SlotKey,
     Store, StoreLimits, SystemClock, Waking,
 };
@@ -21,6 +21,7 @@ use super::right::EngineRight;
 use super::server::Server;
 use super::transaction::{Ended, Made};
 use super::{commit, due, maintain, read};
+use crate::decided::is_attached;
 
 /// How many changes one transaction takes best.
 const BATCH_MAX: usize = 512;
@@ -190,10 +191,6 @@ impl Work {
     pub(super) fn together(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| !is_attached(change))
     }
-}
-
-fn is_attached(change: &Change) -> bool {
-    change.effects.iter().any(|effect| matches!(effect, Effect::Attached(_)))
 }
 
 impl Store for MySqlStore {

@@ -2,35 +2,21 @@
 
 use std::sync::Arc;
 
-use workflow_core::adapter::{BackendError, Change, Effect, ErrorKind, Outcome};
-use workflow_core::{EventId, Record};
+use workflow_core::EventId;
+use workflow_core::adapter::{BackendError, Change, ErrorKind, Outcome};
 
 use super::attached;
 use super::create::create;
 use super::decide::{Locking, decide};
 use super::effects::Effects;
-use super::rounds::{self, Placed};
 use super::transaction::{Database, Tx};
 use super::write::write;
+use crate::decided::{Decided, is_attached};
+use crate::rounds::next_round;
 
 /// How many bytes of objects one transaction takes: the server takes no message of a gigabyte, and each object may be in
 /// it twice, in its record and its history.
 const PART_BYTES_MAX: usize = 128 * 1024 * 1024;
-
-/// A change on its way through a transaction.
-pub(super) struct Decided<'a> {
-    pub(super) change: &'a Change,
-    /// The record as it is stored, with the transaction's time.
-    pub(super) record: Option<Record>,
-    /// `None` while nothing speaks against it.
-    pub(super) refused: Option<Outcome>,
-}
-
-impl Decided<'_> {
-    pub(super) fn stands(&self) -> bool {
-        self.refused.is_none()
-    }
-}
 
 /// Changes, in the order asked, and outbox rows that go with them.
 struct Batch {
@@ -67,10 +53,6 @@ pub(super) async fn commit(
         }
     }
     Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Busy)).collect())
-}
-
-fn is_attached(change: &Change) -> bool {
-    change.effects.iter().any(|effect| matches!(effect, Effect::Attached(_)))
 }
 
 async fn commit_plain(database: &Database, batch: Batch) -> Result<Vec<Outcome>, BackendError> {
@@ -169,18 +151,20 @@ pub(super) async fn in_transaction(
     // One that is alone may wait for whoever has its row; many must not wait for one.
     let locking = if changes.len() > 1 { Locking::SkipLocked } else { Locking::Wait };
     let mut outcomes: Vec<Option<Outcome>> = vec![None; changes.len()];
-    let mut waiting: Vec<Placed<'_>> = changes.into_iter().enumerate().collect();
+    let mut waiting: Vec<(usize, &Change)> = changes.into_iter().enumerate().collect();
     if waiting.is_empty() {
         write(tx, &[], acked).await?;
     }
     // They go with the first round.
     let mut acked = acked;
     while !waiting.is_empty() {
-        let (places, round): (Vec<usize>, Vec<&Change>) = rounds::next(&mut waiting).into_iter().unzip();
+        let (round, later) = next_round(waiting);
+        let (places, round): (Vec<usize>, Vec<&Change>) = round.into_iter().unzip();
         let made = commit_round(tx, round, locking, std::mem::take(&mut acked)).await?;
         for (place, outcome) in places.into_iter().zip(made) {
             outcomes[place] = Some(outcome);
         }
+        waiting = later;
     }
     Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Busy)).collect())
 }
@@ -191,30 +175,14 @@ async fn commit_round(
     locking: Locking,
     acked: &[EventId],
 ) -> Result<Vec<Outcome>, sqlx::Error> {
-    let mut changes: Vec<Decided<'_>> = changes
-        .into_iter()
-        .map(|change| Decided { change, record: stamped(change, tx), refused: None })
-        .collect();
+    let now = tx.now();
+    let mut changes: Vec<Decided<'_>> = changes.into_iter().map(|change| Decided::new(change, now)).collect();
     decide(tx, &mut changes, locking).await?;
     create(tx, &mut changes).await?;
     write(tx, &changes, acked).await?;
-    let now = tx.now();
     let standing = changes.iter().filter(|each| each.stands()).map(|each| each.change);
     Effects::of(standing).write(&mut tx.conn(), now).await?;
-    Ok(changes.into_iter().map(outcome).collect())
-}
-
-fn stamped(change: &Change, tx: &Tx) -> Option<Record> {
-    let mut record = change.record.clone()?;
-    record.updated_at = tx.now();
-    if change.expect == workflow_core::adapter::Expect::Absent {
-        record.created_at = tx.now();
-    }
-    Some(record)
-}
-
-fn outcome(each: Decided<'_>) -> Outcome {
-    each.refused.unwrap_or_else(|| Outcome::Stored(each.record.map(Arc::new)))
+    Ok(changes.into_iter().map(Decided::outcome).collect())
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use sqlx::postgres::PgRow;
 use workflow_core::adapter::{Expect, Outcome};
 use workflow_core::{Record, RunId, Version};
 
-use super::commit::Decided;
 use super::stamp::column;
 use super::transaction::Tx;
+use crate::decided::Decided;
+use crate::record_row::as_i64;
 
 const INSERT: &str = "insert into workflow_records (run_id, workflow_name, foreign_id, run_state, status, object, \
     created_at, updated_at, meta, version, last_event_id, paused_by, start_key) select d.* from unnest($1::text[], \
@@ -70,11 +71,6 @@ pub(super) fn array<'a, R, V>(rows: &'a [R], value: impl Fn(&'a R) -> V) -> Vec<
 /// Text that the server takes: it has no zero byte.
 pub(super) fn text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
-}
-
-/// Numbers of runs never come near the end of what the column can hold.
-pub(super) fn as_i64(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 async fn insert(tx: &mut Tx, records: &[&Record]) -> Result<HashSet<RunId>, sqlx::Error> {

@@ -6,10 +6,10 @@ use sqlx::Row;
 use workflow_core::adapter::{Effect, Expect, Outcome};
 use workflow_core::{Epoch, RunId, Version};
 
-use super::commit::Decided;
 use super::create::text;
 use super::stamp::column;
 use super::transaction::Tx;
+use crate::decided::Decided;
 use crate::record_row::shared_version_of;
 
 /// What a commit does about a run that somebody else has locked.

@@ -8,9 +8,10 @@ use workflow_core::adapter::{
 use workflow_core::{RunId, StatusCode, Timestamp, Version, encode_outbox};
 
 use super::connect::Conn;
-use super::create::{array, as_i64, text};
+use super::create::{array, text};
 use super::stamp::column;
 use super::timers;
+use crate::record_row::as_i64;
 
 const DELETE_RETRIES: &str = "delete from workflow_retries where run_id = any($1)";
 

@@ -9,11 +9,12 @@ use workflow_core::adapter::{Cursor, DriverlessSlice, EpochClaim};
 use workflow_core::{Epoch, RunId, RunState};
 
 use super::connect::Conn;
-use super::create::{as_i64, parse};
+use super::create::parse;
 use super::effects::of_runs;
 use super::read::{limit, record};
 use super::stamp::{column, instant};
 use super::transaction::Tx;
+use crate::record_row::as_i64;
 use crate::record_row::record_columns;
 
 /// A claim that is not higher changes nothing, and so gives no row.

@@ -28,7 +28,6 @@ mod pooler;
 mod read;
 mod reading;
 mod right;
-mod rounds;
 mod schema;
 mod stamp;
 mod steps;

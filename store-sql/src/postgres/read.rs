@@ -16,9 +16,10 @@ use workflow_core::{
 };
 
 use super::connect::Conn;
-use super::create::{array, as_i64, text};
+use super::create::{array, text};
 use super::error::corrupt;
 use super::stamp::instant;
+use crate::record_row::as_i64;
 use crate::record_row::{RecordRow, record_columns};
 use crate::{Table, TableNames};
 

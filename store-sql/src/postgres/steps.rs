@@ -7,11 +7,11 @@ use sqlx::Row;
 use workflow_core::{Event, EventId, RunId, Timestamp};
 
 use super::connect::Conn;
-use super::create::as_i64;
 use super::read::limit;
 use super::stamp::{column, instant};
 use crate::Table;
 use crate::maintenance::{ArchiveTable, Mark, Old, Slice, Steps};
+use crate::record_row::as_i64;
 
 /// The columns of a run that are copied, and those of its history.
 const RECORD: &str = "workflow_name, foreign_id, run_id, run_state, status, object, created_at, updated_at, meta, version, \

@@ -4,9 +4,10 @@ use workflow_core::Timestamp;
 use workflow_core::adapter::{NewTimer, TimerKey};
 
 use super::connect::Conn;
-use super::create::{array, as_i64};
+use super::create::array;
 use super::effects::{Effects, of_runs};
 use super::stamp::column;
+use crate::record_row::as_i64;
 
 /// States of a timer in its table; 0 is open, 3 cancelled.
 pub(super) const HELD: i16 = 1;

@@ -8,10 +8,11 @@ use sqlx::query::Query;
 use workflow_core::adapter::{Change, Expect, OutboxRow};
 use workflow_core::{HistoryEntry, Record, encode_outbox};
 
-use super::commit::Decided;
-use super::create::{array, as_i64, text};
+use super::create::{array, text};
 use super::stamp::column;
 use super::transaction::Tx;
+use crate::decided::Decided;
+use crate::record_row::as_i64;
 
 /// New runs have `was` NULL: they are inserted already. Nothing of a transition can be there yet, so that no row is looked
 /// for before it is inserted, which would cost half as much again; should one be there after all, the transaction fails

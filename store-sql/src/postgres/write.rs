@@ -6,11 +6,12 @@ use sqlx::query::Query;
 use workflow_core::adapter::{Expect, OutboxRow};
 use workflow_core::{EventId, HistoryEntry, Record, encode_outbox};
 
-use super::commit::Decided;
-use super::create::{array, as_i64, text};
+use super::create::{array, text};
 use super::stamp::column;
 use super::together::{self, Transition};
 use super::transaction::Tx;
+use crate::decided::Decided;
+use crate::record_row::as_i64;
 
 /// Everything but new runs and effects, acknowledged outbox rows among them: a statement costs a hop to the server and
 /// back, which is worth many rows. The rows of the runs are locked and their versions compared; the version is named

@@ -14,6 +14,7 @@ use super::damaged;
 use super::decide::{Decided, against, decide, versions};
 use super::effects::Effects;
 use super::open::Conn;
+use crate::record_row::as_i64;
 use crate::rounds::next_round;
 
 const INSERT: Bulk = Bulk {
@@ -321,11 +322,6 @@ fn bind_history<'q>(query: Bound<'q>, entry: &&HistoryEntry, now: Timestamp) -> 
         .bind(i64::try_from(entry.duration.as_micros()).unwrap_or(i64::MAX))
         .bind(now.as_millis())
         .bind(entry.object.as_deref())
-}
-
-/// Numbers of runs never come near the end of what the column can hold.
-pub(super) fn as_i64(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Which of these records are stored as they are here: an event id is made for one version of one run alone.

@@ -5,6 +5,7 @@ use sqlx::sqlite::SqliteRow;
 use workflow_core::{RunId, Timestamp, Version};
 
 use super::open::Conn;
+use crate::record_row::as_i64;
 
 /// The text of a column, whatever it holds.
 pub(super) fn text(row: &SqliteRow, at: usize) -> String {
@@ -114,7 +115,7 @@ impl Damaged {
             .bind(format!("{}/{}", self.table.name(), key.join("/")))
             .bind(&self.workflow_name)
             .bind(self.run_id.map(|run_id| run_id.to_string()))
-            .bind(self.version.map(|version| super::commit::as_i64(version.get())))
+            .bind(self.version.map(|version| as_i64(version.get())))
             .bind(&*key[2])
             .bind(&self.reason)
             .bind(&self.data)

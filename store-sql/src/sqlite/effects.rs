@@ -6,8 +6,8 @@ use workflow_core::adapter::{
 use workflow_core::{RunId, StatusCode, Timestamp, Version, encode_outbox};
 
 use super::bulk::{Bound, Bulk};
-use super::commit::as_i64;
 use super::open::Conn;
+use crate::record_row::as_i64;
 
 /// States of a timer in its table; 0 is open, 3 cancelled.
 pub(super) mod timer_state {

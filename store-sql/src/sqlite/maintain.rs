@@ -8,10 +8,10 @@ use workflow_core::adapter::{Cursor, DriverlessSlice, EpochClaim};
 use workflow_core::{Epoch, Record, RunId, RunState, Timestamp};
 
 use super::bulk::Bulk;
-use super::commit::as_i64;
 use super::damaged;
 use super::open::Conn;
 use super::read::record;
+use crate::record_row::as_i64;
 use crate::record_row::record_columns;
 
 const UNSENT: Bulk =

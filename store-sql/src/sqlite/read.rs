@@ -16,10 +16,10 @@ use workflow_core::{
 };
 
 use super::bulk::Bulk;
-use super::commit::as_i64;
 use super::damaged;
 use super::error::corrupt;
 use super::open::Conn;
+use crate::record_row::as_i64;
 use crate::record_row::{RecordRow, record_columns};
 use crate::{Table, TableNames};
 

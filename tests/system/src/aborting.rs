@@ -4,17 +4,9 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
-use std::time::Duration;
 
-use workflow::adapter::{
-    BackendError, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork, EpochClaim, Found,
-    HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow, SlotKey, Store, StoreLimits,
-    Waking,
-};
-use workflow::{
-    Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode, Timestamp,
-    WorkflowName,
-};
+use workflow::EventId;
+use workflow::adapter::{BackendError, Change, Outcome, Store, StoreLimits};
 
 /// When in a commit the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,22 +96,6 @@ impl<S: Store> Store for Aborting<S> {
         StoreLimits { batch_changes_max: self.batch_max, ..self.inner.limits() }
     }
 
-    fn clock(&self) -> Arc<dyn Clock> {
-        self.inner.clock()
-    }
-
-    fn waking(&self) -> Waking {
-        self.inner.waking()
-    }
-
-    async fn start_engine(&self) -> Result<(), BackendError> {
-        self.inner.start_engine().await
-    }
-
-    async fn stop_engine(&self) {
-        self.inner.stop_engine().await;
-    }
-
     async fn commit(&self, changes: Vec<Change>, acked: Vec<EventId>) -> Result<Vec<Outcome>, BackendError> {
         if !changes.is_empty() && self.commits.fetch_add(1, Ordering::AcqRel) + 1 == self.at {
             return self.commit_and_abort(changes, acked).await;
@@ -127,82 +103,5 @@ impl<S: Store> Store for Aborting<S> {
         self.inner.commit(changes, acked).await
     }
 
-    async fn lookup(&self, run_ids: &[RunId]) -> Result<Vec<Found>, BackendError> {
-        self.inner.lookup(run_ids).await
-    }
-
-    async fn latest(
-        &self,
-        workflow_name: &WorkflowName,
-        foreign_id: &ForeignId,
-    ) -> Result<Option<Arc<Record>>, BackendError> {
-        self.inner.latest(workflow_name, foreign_id).await
-    }
-
-    async fn started_by(
-        &self,
-        workflow_name: &WorkflowName,
-        key: &StartKey,
-    ) -> Result<Option<Arc<Record>>, BackendError> {
-        self.inner.started_by(workflow_name, key).await
-    }
-
-    async fn list(&self, query: &ListQuery) -> Result<ListPage, BackendError> {
-        self.inner.list(query).await
-    }
-
-    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryEntry>, BackendError> {
-        self.inner.history(query).await
-    }
-
-    async fn entered(&self, runs: &[(RunId, StatusCode)]) -> Result<Vec<bool>, BackendError> {
-        self.inner.entered(runs).await
-    }
-
-    async fn outbox(&self, after: Option<&str>, limit: usize) -> Result<OutboxPage, BackendError> {
-        self.inner.outbox(after, limit).await
-    }
-
-    async fn due(&self, workflows: &[WorkflowName], limit: usize) -> Result<DueWork, BackendError> {
-        self.inner.due(workflows, limit).await
-    }
-
-    async fn retry(&self, key: &RetryKey) -> Result<Option<RetryRow>, BackendError> {
-        self.inner.retry(key).await
-    }
-
-    async fn inbox(&self, run_id: RunId, status: StatusCode) -> Result<Vec<Callback>, BackendError> {
-        self.inner.inbox(run_id, status).await
-    }
-
-    async fn last_slot(&self, schedule: &SlotKey) -> Result<Option<Timestamp>, BackendError> {
-        self.inner.last_slot(schedule).await
-    }
-
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BackendError> {
-        self.inner.dead_letters(limit).await
-    }
-
-    async fn register(&self, role: &RoleName, claim: EpochClaim) -> Result<Option<Epoch>, BackendError> {
-        self.inner.register(role, claim).await
-    }
-
-    async fn driverless(
-        &self,
-        workflow_name: &WorkflowName,
-        untouched_for: Duration,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<DriverlessSlice, BackendError> {
-        self.inner.driverless(workflow_name, untouched_for, after, limit).await
-    }
-
-    async fn purge(
-        &self,
-        workflow_name: &WorkflowName,
-        older_than: Duration,
-        limit: usize,
-    ) -> Result<u64, BackendError> {
-        self.inner.purge(workflow_name, older_than, limit).await
-    }
+    workflow::delegate_store!(inner);
 }

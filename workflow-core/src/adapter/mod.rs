@@ -5,6 +5,7 @@
 mod backend;
 mod change;
 mod clock;
+mod delegate;
 mod error;
 mod event_streamer;
 mod query;
