@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use store_sql::config::{Dsn, PoolOptions, Secret};
-use store_sql::{Database, TableNames};
+use store_sql::{Database, Dialect, TableNames};
 use workflow_core::adapter::BackendError;
 
 use crate::args::Global;
@@ -57,14 +57,7 @@ impl Settings {
         {
             put_password(dsn, password, &place, &mut problems);
         }
-        let prefix = given(global.table_prefix.as_deref(), "--table-prefix or WORKFLOW_TABLE_PREFIX");
-        let tables = match prefix.or(file.table_prefix()) {
-            Some((prefix, place)) => TableNames::prefixed(&prefix).unwrap_or_else(|error| {
-                problems.add(place, error);
-                TableNames::default()
-            }),
-            None => TableNames::default(),
-        };
+        let tables = table_names(global, &file, None, &mut problems);
         problems.or(dsn.map(|dsn| Self { dsn, tables }))
     }
 
@@ -79,6 +72,31 @@ impl Settings {
             .tables(self.tables.clone())
             .pool(PoolOptions::new().max_open(CONNECTIONS_MAX).min_idle(0))
     }
+}
+
+/// What the tables are called, for a command that needs no database.
+pub(crate) fn tables(global: &Global, dialect: Dialect) -> Result<TableNames, Failure> {
+    let mut problems = Problems::default();
+    let file = File::read(global.config.as_deref(), &mut problems);
+    let tables = table_names(global, &file, Some(dialect), &mut problems);
+    problems.or(Some(tables))
+}
+
+/// The names by their prefix, which must be short enough for a dialect if one is given.
+fn table_names(
+    global: &Global,
+    file: &File,
+    dialect: Option<Dialect>,
+    problems: &mut Problems,
+) -> TableNames {
+    let prefix = given(global.table_prefix.as_deref(), "--table-prefix or WORKFLOW_TABLE_PREFIX");
+    let Some((prefix, place)) = prefix.or(file.table_prefix()) else { return TableNames::default() };
+    let names = TableNames::prefixed(&prefix)
+        .and_then(|names| dialect.map_or(Ok(()), |dialect| names.check(dialect)).map(|()| names));
+    names.unwrap_or_else(|error| {
+        problems.add(place, error);
+        TableNames::default()
+    })
 }
 
 /// A value and where it stands; an empty one is none.

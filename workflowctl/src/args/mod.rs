@@ -7,7 +7,9 @@ mod runs;
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use store_sql::Dialect;
 
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use expiring::{ArchiveArgs, PruneArgs, Selection};
@@ -168,30 +170,20 @@ impl From<Indexes> for store_sql::IndexSet {
     }
 }
 
+/// The kinds of databases by their names.
+fn dialects() -> impl TypedValueParser<Value = Dialect> {
+    PossibleValuesParser::new(Dialect::ALL.map(Dialect::as_str)).try_map(|name| name.parse())
+}
+
 /// What `schema` takes.
 #[derive(Args, Debug)]
 pub(crate) struct SchemaArgs {
     /// For which database
-    #[arg(long)]
+    #[arg(long, value_parser = dialects())]
     pub(crate) dialect: Dialect,
     /// Which indexes the tables have
     #[arg(long, default_value = "lean")]
     pub(crate) indexes: Indexes,
-}
-
-/// A kind of database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Dialect {
-    /// MariaDB
-    #[value(name = "mariadb")]
-    MariaDb,
-    /// MySQL
-    #[value(name = "mysql")]
-    MySql,
-    /// PostgreSQL
-    Postgres,
-    /// SQLite
-    Sqlite,
 }
 
 /// What `completions` takes.

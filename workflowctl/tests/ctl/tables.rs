@@ -98,6 +98,19 @@ fn tables_have_the_indexes_and_names_that_are_asked_for() {
     assert!(refused.error.contains("capital letters"), "{}", refused.error);
 }
 
+#[test]
+fn the_text_of_the_tables_has_the_names_of_the_configuration_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |text| std::fs::write(folder.path().join("workflowctl.toml"), text).unwrap();
+    let schema = || Answer::of(&ctl(folder.path(), &["schema", "--dialect", "postgres"]).output().unwrap());
+    write("table_prefix = \"shop_\"");
+    let sql = schema().ended(0).out;
+    assert!(sql.contains("create table shop_records (") && !sql.contains("workflow_records"), "{sql}");
+    write("table_prefix = \"Shop_\"");
+    let refused = schema().ended(2).error;
+    assert!(refused.contains("workflowctl.toml: table_prefix") && refused.contains("capital"), "{refused}");
+}
+
 #[tokio::test]
 async fn sizes_are_shown_largest_first() {
     let place = Place::fresh().await;
