@@ -3,24 +3,51 @@
 use super::{Finding, Source};
 
 /// A package and those of this workspace that it may depend on; development dependencies are free.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: &[(&str, &[&str])] = &[
     ("workflow-core", &[]),
     ("workflow-derive", &[]),
     ("store-sql", &["workflow-core"]),
+    ("streamer-kafka", &["workflow-core"]),
+    ("scheduler-etcd", &["workflow-core"]),
+    ("telemetry", &["workflow-core"]),
+    ("outbox-relay", &["scheduler-etcd", "store-sql", "streamer-kafka", "telemetry", "workflow-core"]),
     ("workflow", &["store-sql", "workflow-core", "workflow-derive"]),
     ("tests/conformance", &["workflow-core"]),
     ("tests/shop", &["workflow-core", "workflow-derive"]),
     (
         "tests/system",
-        &["money-transfer", "order-processor", "store-sql", "workflow", "workflow-core", "workflowctl"],
+        &[
+            "money-transfer",
+            "order-processor",
+            "outbox-relay",
+            "scheduler-etcd",
+            "store-sql",
+            "streamer-kafka",
+            "telemetry",
+            "workflow",
+            "workflow-core",
+            "workflowctl",
+        ],
     ),
-    ("workflowctl", &["store-sql", "workflow-core"]),
-    ("bench", &["store-sql", "workflow", "workflow-core"]),
+    ("workflowctl", &["scheduler-etcd", "store-sql", "streamer-kafka", "workflow-core"]),
+    (
+        "bench",
+        &[
+            "outbox-relay",
+            "scheduler-etcd",
+            "store-sql",
+            "streamer-kafka",
+            "telemetry",
+            "workflow",
+            "workflow-core",
+        ],
+    ),
+    ("examples/order-processor", &["scheduler-etcd", "store-sql", "streamer-kafka", "telemetry", "workflow"]),
     ("xtask", &[]),
 ];
 
 /// The packages of this workspace.
-const PACKAGES: [&str; 10] = [
+const PACKAGES: &[&str] = &[
     "workflow",
     "workflow-core",
     "workflow-derive",
@@ -31,6 +58,10 @@ const PACKAGES: [&str; 10] = [
     "order-processor",
     "workflow-bench",
     "workflowctl",
+    "outbox-relay",
+    "scheduler-etcd",
+    "streamer-kafka",
+    "telemetry",
 ];
 
 /// Checks a manifest.

@@ -1,0 +1,1 @@
+//! Publishes the outbox of a database to Kafka.

@@ -1,0 +1,1 @@
+//! Topics, groups and partitions on Kafka.

@@ -1,0 +1,1 @@
+//! Spans and metrics, to OpenTelemetry and Prometheus.
