@@ -55,7 +55,7 @@ select key, payload, applied from workflow_inbox where run_id = $1 and status = 
 -- workflow_slots_pkey
 select max(slot) from workflow_slots where workflow_name = $1 and foreign_id = $2 and spec = $3;
 
--- whole table, workflow_records_by_age, workflow_outbox_by_run
+-- workflow_records_by_age, workflow_outbox_by_run, workflow_outbox_unrouted
 select r.run_id from workflow_records r where r.workflow_name = $1 and r.created_at < $2 and r.updated_at < $2 and r.run_state = any($3) and not exists (select 1 from workflow_outbox o where o.run_id = r.run_id) and not exists (select 1 from workflow_retries y where y.run_id = r.run_id and y.due_at is not null) and not exists (select 1 from workflow_outbox o where o.run_id is null and o.workflow_name = $1) order by r.created_at, r.run_id limit $4 for update skip locked;
 
 -- workflow_retries_pkey
