@@ -73,8 +73,8 @@ select run_id, last_event_id from workflow_records where run_id in (values (?));
 -- PRIMARY KEY
 select run_id, status, key from workflow_inbox where (run_id, status, key) in (values (?,?,?));
 
--- whole table
-select run_id, version from workflow_dead_letters where (run_id, version) in (values (?,?));
+-- workflow_dead_letters_by_run
+select run_id, version from workflow_dead_letters where run_id is not null and (run_id, version) in (values (?,?));
 
 -- PRIMARY KEY
 select run_id, version from workflow_records where run_id in (values (?));
