@@ -172,6 +172,7 @@ fn messages_name_run_ids_and_no_keys() {
     let error =
         MigrateError::Duplicates { place: "here".to_owned(), duplicates: (0..12).map(duplicate).collect() };
     let text = error.to_string();
-    assert!(text.contains("12 foreign ids") && text.contains("run-9-a and run-9-b; and 2 more"), "{text}");
+    assert!(text.contains("of 12 foreign ids") && text.contains("migrate --cancel-duplicates"), "{text}");
+    assert!(text.contains("run-9-a and run-9-b; and 2 more"), "{text}");
     assert!(!text.contains("secret-key"), "{text}");
 }
