@@ -21,19 +21,19 @@ impl Hindrances {
         }
         given_up(format!("others were in the way of the attached work {HINDRANCES_MAX} times: {error}"))
     }
-}
 
-/// The connection was lost when the work had taken so long; the server ends a transaction that lies idle for longer than
-/// the limit, and would again.
-pub(crate) fn lost(error: sqlx::Error, took: Duration, limit: Duration) -> sqlx::Error {
-    if took < limit {
-        return error;
+    /// The connection was lost when the work had taken so long. The server ends a transaction that lies idle for longer
+    /// than the limit: once may be for a process that was frozen, twice is for the work.
+    pub(crate) fn lost(&self, error: sqlx::Error, took: Duration, limit: Duration) -> sqlx::Error {
+        if took < limit || self.0.fetch_add(1, Ordering::AcqRel) == 0 {
+            return error;
+        }
+        let (took, limit) = (took.as_millis(), limit.as_millis());
+        given_up(format!(
+            "the connection was lost after the attached work had taken {took} ms, and a transaction may lie idle for \
+             {limit} ms: {error}"
+        ))
     }
-    let (took, limit) = (took.as_millis(), limit.as_millis());
-    given_up(format!(
-        "the connection was lost after the attached work had taken {took} ms, and a transaction may lie idle for {limit} \
-         ms: {error}"
-    ))
 }
 
 /// An error after which no transaction is begun again.
@@ -59,9 +59,11 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_connection_is_a_failure_of_work_that_was_slow() {
-        let limit = Duration::from_secs(5);
-        assert!(matches!(lost(hindrance(), limit / 2, limit), sqlx::Error::WorkerCrashed));
-        assert!(matches!(lost(hindrance(), limit, limit), sqlx::Error::Configuration(_)));
+    fn a_connection_that_slow_work_lost_twice_is_a_failure_of_the_work() {
+        let (hindrances, limit) = (Hindrances::default(), Duration::from_secs(5));
+        for took in [limit / 2, limit / 2, limit, limit / 2] {
+            assert!(matches!(hindrances.lost(hindrance(), took, limit), sqlx::Error::WorkerCrashed));
+        }
+        assert!(matches!(hindrances.lost(hindrance(), limit, limit), sqlx::Error::Configuration(_)));
     }
 }

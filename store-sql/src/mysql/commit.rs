@@ -16,7 +16,7 @@ use super::rows::datetime;
 use super::server::Conn;
 use super::transaction::Ended;
 use crate::decided::Decided;
-use crate::hindrances::{Hindrances, lost};
+use crate::hindrances::Hindrances;
 use crate::record_row::as_i64;
 use crate::rounds::next_round;
 use crate::work_error::WorkError;
@@ -156,7 +156,7 @@ pub(super) async fn commit_alone(
             Some(work) => match work.call(connection.raw()).await {
                 Ok(()) => continue,
                 Err(WorkError::Again(error)) if is_lost(&error) => {
-                    return Err(lost(error, begun.elapsed(), limit));
+                    return Err(hindrances.lost(error, begun.elapsed(), limit));
                 }
                 Err(WorkError::Again(error)) => return Err(hindrances.contended(error)),
                 Err(WorkError::Failed(reason)) => reason,
@@ -172,7 +172,7 @@ pub(super) async fn commit_alone(
                        nor end one, nor change tables, nor go on after an error";
             Ok(Ended::Rollback(Outcome::AttachedFailed(why.into())))
         }
-        Err(error) if is_lost(&error) => Err(lost(error, begun.elapsed(), limit)),
+        Err(error) if is_lost(&error) => Err(hindrances.lost(error, begun.elapsed(), limit)),
         Err(error) => Err(error),
     }
 }

@@ -12,7 +12,7 @@ use super::attach::PostgresWork;
 use super::commit::in_transaction;
 use super::error::{Class, class, code};
 use super::transaction::{Database, Tx};
-use crate::hindrances::{Hindrances, lost};
+use crate::hindrances::Hindrances;
 use crate::work_error::WorkError;
 
 /// The user's statements are planned as the server sees fit, not as the store's own.
@@ -64,7 +64,7 @@ async fn with_work(
     let begun = SystemClock::new();
     let failed = worked(tx, change).await.map_err(|error| match class(&error) {
         Class::Again => hindrances.contended(error),
-        Class::Lost => lost(error, begun.elapsed(), limit),
+        Class::Lost => hindrances.lost(error, begun.elapsed(), limit),
         Class::Later | Class::Data | Class::Closed | Class::Never => error,
     })?;
     Ok(failed.map_or(outcome, |reason| Outcome::AttachedFailed(reason.into())))
