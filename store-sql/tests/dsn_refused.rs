@@ -70,6 +70,7 @@ fn a_refusal_says_what_to_write_instead() {
         ("mysql://u@h/d?ssl-mode=VERIFY_CA&ssl-cert=/c.pem", "ssl-key"),
         ("mysql://u@h/d?allowCleartextPasswords=true", "VERIFY_IDENTITY"),
         ("mysql://u@h/d?timeout=5s&timeout=6s", "twice"),
+        ("u@unix(/run/a.sock)/d?socket=%2Frun%2Fb.sock", "twice"),
         ("postgres://u@h/d?sslmode=allow", "prefer"),
         ("postgres://u@h/d?sslmode=prefer&sslrootcert=/ca", "verify-full"),
         ("postgres://u@h/d?options=-c%20TimeZone=PRC", "leave it out"),

@@ -12,7 +12,8 @@ use super::effects::Effects;
 use super::transaction::{Database, Tx};
 use super::trust::{is_plain, write_trusting};
 use super::write::write;
-use crate::decided::{Decided, is_attached};
+use crate::attached::{is_attached, outcome_of};
+use crate::decided::Decided;
 use crate::rounds::next_round;
 
 /// How many bytes of objects one transaction takes: the server takes no message of a gigabyte, and each object may be in
@@ -48,9 +49,9 @@ pub(super) async fn commit(
         let change = Arc::new(change);
         match attached::commit(database, change).await {
             Ok(outcome) => outcomes[place] = Some(outcome),
-            Err(error) if only => return Err(error),
+            Err(error) if only && error.kind() != ErrorKind::Permanent => return Err(error),
             // The others are stored: this one alone is to be tried again, and is told by its version if it is stored.
-            Err(error) => tracing::warn!(error = %error, "a change with attached work failed"),
+            Err(error) => outcomes[place] = Some(outcome_of(&error)),
         }
     }
     Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Busy)).collect())
