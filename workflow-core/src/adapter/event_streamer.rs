@@ -46,7 +46,7 @@ pub struct Publication {
 }
 
 /// What became of a publication.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendOutcome {
     /// The stream keeps it durably: the outbox row can go.
     Durable,
@@ -54,6 +54,8 @@ pub enum SendOutcome {
     Held,
     /// The stream cannot take it now; publish it, and what follows it, later.
     Full,
+    /// The stream will never take this one, for its own sake: it is set aside with this reason, and the rest go on.
+    Refused(Arc<str>),
 }
 
 /// An event as a receiver gets it.
