@@ -71,6 +71,24 @@ pub struct Delivery {
     pub at: Timestamp,
 }
 
+/// A message on a topic that is not an event: a stranger wrote it. The engine keeps it as a dead letter, then settles it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Where it stands.
+    pub position: Position,
+    /// The topic.
+    pub topic: Topic,
+    /// What is wrong with it.
+    pub reason: Arc<str>,
+    /// Its first [`Unreadable::DATA_BYTES_MAX`] bytes.
+    pub data: Bytes,
+}
+
+impl Unreadable {
+    /// How much of a message is kept: enough to see who wrote it.
+    pub const DATA_BYTES_MAX: usize = 1024;
+}
+
 /// An event of a foreign source, as a connector gets it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectorEvent {
@@ -138,8 +156,14 @@ pub trait EventReceiver: Send + 'static {
         generation: Generation,
     ) -> impl Future<Output = Result<(), BackendError>> + Send;
 
-    /// Waits for events; gives at least one and at most `max`.
+    /// Waits for events; gives at least one and at most `max`. It gives none only if something was met that
+    /// [`EventReceiver::unreadable`] then gives.
     fn next_batch(&mut self, max: usize) -> impl Future<Output = Result<Vec<Delivery>, BackendError>> + Send;
+
+    /// What was met since the last call and is not an event. It is settled as events are, once it is kept elsewhere.
+    fn unreadable(&mut self) -> Vec<Unreadable> {
+        Vec::new()
+    }
 
     /// Marks events as dealt with: their outcome is durable.
     fn settle(
