@@ -4,6 +4,7 @@
 //! that whoever takes over the role after a crash gets exactly those that had none.
 
 mod judging;
+mod parking;
 mod source;
 mod storing;
 
@@ -15,6 +16,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::task::JoinSet;
+
+use self::source::Opened;
+pub(crate) use self::source::Source;
 use super::attempt::panicked;
 use super::hub::Hub;
 use super::metrics::{Metrics, ProcessMetrics};
@@ -26,12 +33,6 @@ use crate::adapter::{
 use crate::definition::ProcessOptions;
 use crate::run::CancelSignals;
 use crate::{Record, RunId, Skip, Timestamp, Verdict, header, judge};
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
-use tokio::task::JoinSet;
-
-use source::Opened;
-pub(crate) use source::Source;
 
 /// An inline poll that takes longer holds up the others of its batch, so the next ones get tasks of their own.
 const INLINE_MAX: Duration = Duration::from_micros(200);
@@ -92,6 +93,8 @@ struct Stretch<'a> {
     flights: HashMap<RunId, Flight>,
     running: JoinSet<Ended>,
     committing: FuturesUnordered<BoxFuture<'static, Answer>>,
+    /// Messages that are not events, on their way to the dead letters.
+    parking: JoinSet<Position>,
     /// What the present turn of the loop hands in and settles.
     changes: Vec<(Task, Box<Change>)>,
     settled: Vec<Position>,
@@ -151,6 +154,7 @@ impl Intake {
             flights: HashMap::new(),
             running: JoinSet::new(),
             committing: FuturesUnordered::new(),
+            parking: JoinSet::new(),
             changes: Vec::new(),
             settled: Vec::new(),
             to_judge: Vec::new(),
@@ -195,8 +199,8 @@ impl Stretch<'_> {
             if self.stopping && self.flights.is_empty() {
                 return Ok(());
             }
-            let room =
-                if self.stopping { 0 } else { self.options.in_flight.saturating_sub(self.flights.len()) };
+            let taken = self.flights.len() + self.parking.len();
+            let room = if self.stopping { 0 } else { self.options.in_flight.saturating_sub(taken) };
             tokio::select! {
                 biased;
                 Some(answer) = self.committing.next(), if !self.committing.is_empty() => self.answered(answer),
@@ -210,7 +214,11 @@ impl Stretch<'_> {
                     self.grown = true;
                     continue;
                 }
-                batch = receiver.next_batch(room), if room > 0 => self.take(batch?),
+                Some(parked) = self.parking.join_next(), if !self.parking.is_empty() => self.settled.extend(parked.ok()),
+                batch = receiver.next_batch(room), if room > 0 => {
+                    self.take(batch?);
+                    receiver.unreadable().into_iter().for_each(|message| self.park_unreadable(message));
+                }
             }
             self.turn(receiver, generation).await?;
         }
