@@ -1,0 +1,1 @@
+//! The servers of the full stack: database, Kafka and etcd.
