@@ -50,9 +50,6 @@ struct Json<'a> {
     unfinished: u64,
     runs_per_second: f64,
     database: &'a str,
-    /// Who owned which role in the end, where several processes worked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    roles: Option<&'a BTreeMap<String, String>>,
 }
 
 impl Report {
@@ -125,18 +122,6 @@ impl Report {
     /// # Errors
     /// None: a report can be written as JSON.
     pub fn json(&self, database: &str) -> serde_json::Result<String> {
-        self.json_with(database, None)
-    }
-
-    /// For programs, with who owned which role.
-    ///
-    /// # Errors
-    /// None: a report can be written as JSON.
-    pub fn json_with(
-        &self,
-        database: &str,
-        roles: Option<&BTreeMap<String, String>>,
-    ) -> serde_json::Result<String> {
         serde_json::to_string(&Json {
             orders: self.orders,
             rejected_lines: self.rejected_lines,
@@ -144,7 +129,6 @@ impl Report {
             unfinished: self.unfinished(),
             runs_per_second: (self.runs_per_second() * 10.0).round() / 10.0,
             database,
-            roles,
         })
     }
 

@@ -8,6 +8,7 @@ mod clock;
 mod delegate;
 mod error;
 mod event_streamer;
+mod namespaced;
 mod query;
 mod reach;
 mod role_scheduler;
@@ -24,6 +25,7 @@ pub use event_streamer::{
     ConnectorEvent, Delivery, EventReceiver, EventStreamer, Generation, Position, Publication, SendOutcome,
     StartAt, Unreadable,
 };
+pub use namespaced::{Namespaced, NamespacedReceiver};
 pub use query::{Cursor, DriverlessSlice, HistoryQuery, ListPage, ListQuery, Page};
 pub use reach::Reach;
 pub use role_scheduler::{EpochClaim, Lease, RoleClaim, RoleScheduler};

@@ -137,8 +137,14 @@ impl EventStreamer for SharedStream {
         &self,
         topic: &Topic,
         group: &GroupName,
-        _: StartAt,
+        start: StartAt,
     ) -> Result<SharedReceiver, BackendError> {
+        if start == StartAt::Latest {
+            let mut topics = self.topics();
+            let log = topics.entry(topic.clone()).or_default();
+            let ends = log.partitions.iter().map(|messages| messages.len() as u64).collect();
+            log.groups.entry(group.clone()).or_insert(ends);
+        }
         let (topic, group) = (topic.clone(), group.clone());
         let changed = self.0.changed.subscribe();
         let stream = self.clone();

@@ -1,5 +1,6 @@
 //! The same orders on the full stack: workers that share them through Kafka and etcd, and a shop that only places them.
 
+mod audit;
 mod owners;
 mod servers;
 mod shop;
@@ -11,6 +12,7 @@ use clap::Subcommand;
 
 use crate::place::Place;
 
+pub use audit::Audit;
 pub use owners::Owners;
 pub use servers::Servers;
 pub use shop::Shopping;

@@ -55,8 +55,10 @@ mod tests {
         let shown = Owners(Some(BTreeMap::from(roles))).to_string();
         let lines: Vec<&str> = shown.lines().map(str::trim_end).collect();
         let places = ["worker-a", "  orders-delete-consumer", "worker-b", "  orders-1-consumer-1-of-1"];
-        let at: Vec<usize> =
-            places.iter().map(|place| lines.iter().position(|line| line.starts_with(place)).unwrap()).collect();
+        let at: Vec<usize> = places
+            .iter()
+            .map(|place| lines.iter().position(|line| line.starts_with(place)).unwrap())
+            .collect();
         assert!(at.is_sorted(), "{shown}");
         assert_eq!(Owners::default().to_string(), "");
     }

@@ -1,6 +1,7 @@
 //! Placing orders, and waiting for what becomes of them: all it needs is the database.
 
-use std::io::Write;
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,10 +10,12 @@ use std::sync::atomic::AtomicU64;
 use anyhow::Context;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use serde::Serialize;
 use tokio::sync::mpsc;
 use workflow::adapter::{Clock, SystemClock};
 use workflow::prelude::*;
 
+use super::audit::Audit;
 use super::owners::Owners;
 use super::servers::Etcd;
 use crate::flow::{Shop, orders};
@@ -21,6 +24,9 @@ use crate::input::Input;
 use crate::place::Place;
 use crate::process::{How, drive};
 use crate::report::Report;
+
+/// Some order missed a transition, or took one twice.
+const BROKEN: u8 = 5;
 
 /// What is ordered, and where.
 #[derive(Args, Clone, Debug)]
@@ -74,25 +80,46 @@ impl Shopping {
         let (courier, _) = mpsc::unbounded_channel();
         let shop = Shop { courier, receipts: Arc::new(AtomicU64::new(0)) };
         let client = orders(shop, self.in_flight as usize)?.connect(database).await?;
-        let how = How { silent: self.json, log, in_flight: self.in_flight as usize };
+        let how = How { silent: false, log, in_flight: self.in_flight as usize };
         let report = Report::new(SystemClock::new().now());
         let (mut report, sample) = drive(how, &client, input, report).await?;
         report.steps = sample.measure(&client, report.began).await?;
-        let owners = Owners::of(&self.etcd).await?;
-        self.print(&report, &owners, &place)
+        let found =
+            Found { audit: Audit::of(&client, report.began).await?, owners: Owners::of(&self.etcd).await? };
+        self.print(&report, &found, &place)?;
+        let code = if found.audit.broken > 0 { BROKEN } else { report.exit_code() };
+        Ok(ExitCode::from(code))
     }
 
-    fn print(&self, report: &Report, owners: &Owners, place: &str) -> anyhow::Result<ExitCode> {
+    fn print(&self, report: &Report, found: &Found, place: &str) -> anyhow::Result<()> {
         let text = if self.json {
-            report.json_with(place, owners.roles())? + "\n"
+            let report: serde_json::Value = serde_json::from_str(&report.json(place)?)?;
+            serde_json::to_string(&Json { report, audit: &found.audit, roles: found.owners.roles() })? + "\n"
         } else {
-            report.table(place)? + &owners.to_string()
+            report.table(place)? + &found.audit.in_words() + &found.owners.to_string()
         };
         match std::io::stdout().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            // Who closed the pipe has seen enough.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                 Err(error).context("cannot print the report")
             }
-            _ => Ok(ExitCode::from(report.exit_code())),
+            _ => Ok(()),
         }
     }
+}
+
+/// What is known beside the outcomes.
+struct Found {
+    audit: Audit,
+    owners: Owners,
+}
+
+/// The report for programs: that of the embedded run, and what several processes add to it.
+#[derive(Serialize)]
+struct Json<'a> {
+    #[serde(flatten)]
+    report: serde_json::Value,
+    audit: &'a Audit,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roles: Option<&'a BTreeMap<String, String>>,
 }

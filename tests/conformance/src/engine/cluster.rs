@@ -74,9 +74,14 @@ fn owned_by(cluster: &Cluster, process: u32) -> usize {
 /// Lets time pass, by a little, until so many steps have begun: a store may wait before it tries again what two processes did at
 /// the same moment.
 async fn begun(kit: &Kit, desk: &Desk, steps: usize) {
+    passing(kit, "the steps begin", || desk.count("begin") >= steps).await;
+}
+
+/// Lets time pass, by a little, until something holds.
+async fn passing(kit: &Kit, what: &str, holds: impl Fn() -> bool) {
     let patience = Patience::begin();
-    while desk.count("begin") < steps {
-        assert!(!patience.is_over(), "{steps} steps do not begin: {:?}", desk.lines());
+    while !holds() {
+        assert!(!patience.is_over(), "it never comes that {what}: {kit:?}");
         kit.clock().advance(Duration::from_millis(20)).await;
     }
 }
@@ -337,7 +342,10 @@ pub async fn an_event_that_waits_in_the_stream_is_not_sent_again(place: Place) {
     let office = one_by_one.state(desk.clone()).build().unwrap().run(&kit).await.unwrap();
     let runs = trigger_many(&office, 4).await;
     desk.counts("begin", 1).await;
-    kit.clock().advance(Duration::from_secs(600)).await;
+    passing(&kit, "all are published", || cluster.stream().events(&placed()).len() == 4).await;
+    for _ in 0..20 {
+        kit.clock().advance(Duration::from_secs(30)).await;
+    }
     assert_eq!(cluster.stream().events(&placed()).len(), 4, "nothing was sent again");
     desk.open(4);
     all_end(&kit, &office, &runs).await;
