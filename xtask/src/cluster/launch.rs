@@ -90,8 +90,9 @@ fn start(root: &Path, state: &mut State, role: Role) -> anyhow::Result<Member> {
             command
         }
     };
-    command.envs(state.environment.iter().map(|(name, value)| (name, value)));
     let mut member = Member { role, number, pid: 0, started: 0, log: PathBuf::new() };
+    command.envs(state.environment.iter().map(|(name, value)| (name, value)));
+    command.env("WORKFLOW_INSTANCE_NAME", member.name());
     member.log = State::folder(root).join(format!("{}.log", member.name()));
     let mut child = spawn(command, &member.log)?;
     member.pid = child.id();

@@ -32,7 +32,8 @@ pub(super) async fn run(servers: &Servers, in_flight: usize) -> anyhow::Result<E
     let running = running.context("cannot run the workflow")?;
     let courier = tokio::spawn(courier::work(running.client(), calls));
     courier::call_again(&running, &office).await?;
-    say(&format!("worker {} works on {}", connected.instance(), connected.place));
+    let name = servers.name.as_deref().unwrap_or("worker");
+    say(&format!("{name} works on {}", connected.place));
     stop::asked().await;
     say("asked to end: what is in flight ends first");
     let ended = tokio::select! {
