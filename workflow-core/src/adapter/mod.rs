@@ -9,6 +9,7 @@ mod delegate;
 mod error;
 mod event_streamer;
 mod query;
+mod relay_store;
 mod role_scheduler;
 mod store;
 
@@ -24,6 +25,7 @@ pub use event_streamer::{
     StartAt,
 };
 pub use query::{Cursor, DriverlessSlice, HistoryQuery, ListPage, ListQuery, Page};
+pub use relay_store::{OutboxDepth, RelayStore, Span};
 pub use role_scheduler::{EpochClaim, Lease, RoleClaim, RoleScheduler};
 pub use store::{
     BoxFuture, DueTimer, DueWork, Found, OutboxPage, Store, StoreLimits, StoredOutboxRow, Waking,

@@ -11,7 +11,7 @@ use crate::adapter::{
     Store, StoreLimits, Waking,
 };
 use crate::{
-    Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode, Timestamp,
+    Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, Shard, StartKey, StatusCode, Timestamp,
     WorkflowName,
 };
 
@@ -34,15 +34,26 @@ struct Inner {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     engines: AtomicUsize,
+    alone: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl MemoryStore {
     /// An empty store that stamps by this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Inner { clock, state: Mutex::default(), engines: AtomicUsize::new(0) }))
+        Self(Arc::new(Inner {
+            clock,
+            state: Mutex::default(),
+            engines: AtomicUsize::new(0),
+            alone: Arc::default(),
+        }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// What a relay that has the whole outbox holds.
+    pub(super) fn alone(&self) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(&self.0.alone)
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -125,7 +136,7 @@ impl Store for MemoryStore {
     }
 
     async fn outbox(&self, after: Option<&str>, limit: usize) -> Result<OutboxPage, BackendError> {
-        Ok(self.state().outbox_page(after.and_then(|id| id.parse().ok()), limit))
+        Ok(self.state().outbox_page(Shard::WHOLE, after.and_then(|id| id.parse().ok()), limit))
     }
 
     async fn due(&self, workflows: &[WorkflowName], limit: usize) -> Result<DueWork, BackendError> {
