@@ -10,7 +10,7 @@ use super::{
     BackendError, BoxFuture, Callback, Change, Clock, Cursor, DeadLetter, Delivery, DriverlessSlice, DueWork,
     EpochClaim, EventReceiver, EventStreamer, Found, Generation, HistoryQuery, Lease, ListPage, ListQuery,
     OutboxPage, Outcome, Position, Publication, RetryKey, RetryRow, RoleClaim, RoleScheduler, SendOutcome,
-    SlotKey, StartAt, Store, StoreLimits, Waking,
+    SlotKey, StartAt, Store, StoreLimits, Unreadable, Waking,
 };
 use crate::{
     Epoch, EventId, ForeignId, GroupName, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode,
@@ -279,6 +279,7 @@ pub trait DynReceiver: Send {
         generation: Generation,
     ) -> BoxFuture<'a, Result<(), BackendError>>;
     fn next_batch<'a>(&'a mut self, max: usize) -> BoxFuture<'a, Result<Vec<Delivery>, BackendError>>;
+    fn unreadable(&mut self) -> Vec<Unreadable>;
     fn settle<'a>(
         &'a mut self,
         positions: &'a [Position],
@@ -298,6 +299,10 @@ impl<R: EventReceiver> DynReceiver for R {
 
     fn next_batch<'a>(&'a mut self, max: usize) -> BoxFuture<'a, Result<Vec<Delivery>, BackendError>> {
         Box::pin(EventReceiver::next_batch(self, max))
+    }
+
+    fn unreadable(&mut self) -> Vec<Unreadable> {
+        EventReceiver::unreadable(self)
     }
 
     fn settle<'a>(

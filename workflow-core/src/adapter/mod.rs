@@ -22,7 +22,7 @@ pub use clock::{Clock, Hold, SystemClock};
 pub use error::{BackendError, ErrorKind};
 pub use event_streamer::{
     ConnectorEvent, Delivery, EventReceiver, EventStreamer, Generation, Position, Publication, SendOutcome,
-    StartAt,
+    StartAt, Unreadable,
 };
 pub use query::{Cursor, DriverlessSlice, HistoryQuery, ListPage, ListQuery, Page};
 pub use relay_store::{OutboxDepth, RelayStore, Span};

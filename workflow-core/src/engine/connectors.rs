@@ -14,7 +14,7 @@ use super::failure::shorten;
 use super::metrics::ProcessMetrics;
 use super::role::Process;
 use crate::adapter::{
-    BackendError, BoxFuture, Change, ConnectorEvent, DeadLetter, Effect, Expect, Fence, Outcome,
+    BackendError, BoxFuture, Change, ConnectorEvent, DeadLetter, Effect, Expect, Fence, Outcome, Unreadable,
 };
 use crate::definition::{Api, ConnectorPart, PauseAfter};
 use crate::{Failure, GroupName, RunId, Shard, Status, StepError, Timestamp};
@@ -43,6 +43,9 @@ impl<T: Object, S: Status> Process for ConnectorProcess<T, S> {
                     batch = receiver.next_batch(this.part().options.in_flight) => batch?,
                     () = scope.cancelled() => return Ok(()),
                 };
+                for unreadable in receiver.unreadable() {
+                    this.park(unreadable, &fence).await?;
+                }
                 // Events of one key keep their order; different keys go side by side.
                 let mut keys: Vec<Vec<ConnectorEvent>> = Vec::new();
                 let mut places = std::collections::HashMap::new();
@@ -118,19 +121,35 @@ impl<T: Object, S: Status> ConnectorProcess<T, S> {
         reason: Arc<str>,
         fence: &Fence,
     ) -> Result<(), BackendError> {
+        self.put_dead_letter(
+            DeadLetter {
+                id: format!("{}/{}", self.group, event.id).into(),
+                workflow_name: self.core.definition.name.as_str().into(),
+                run_id: None,
+                version: None,
+                process: self.group.as_str().into(),
+                reason,
+                data: Bytes::clone(&event.data),
+                created_at: Timestamp::from_millis(0),
+            },
+            fence,
+        )
+        .await
+    }
+
+    /// What the source could not make an event of is set aside.
+    async fn park(&self, unreadable: Unreadable, fence: &Fence) -> Result<(), BackendError> {
+        let letter =
+            super::failure::unreadable_letter(&self.core.definition.name, self.group.as_str(), unreadable);
+        tracing::warn!(connector = %self.part().name, reason = %letter.reason, "message is set aside");
+        self.put_dead_letter(letter, fence).await
+    }
+
+    async fn put_dead_letter(&self, letter: DeadLetter, fence: &Fence) -> Result<(), BackendError> {
         self.core.metrics.dead_letter();
         let mut change = Change::new(RunId::from_uuid(uuid::Uuid::nil()), Expect::Nothing);
         change.fence = Some(fence.clone());
-        change.effects.push(Effect::PutDeadLetter(DeadLetter {
-            id: format!("{}/{}", self.group, event.id).into(),
-            workflow_name: self.core.definition.name.as_str().into(),
-            run_id: None,
-            version: None,
-            process: self.group.as_str().into(),
-            reason,
-            data: Bytes::clone(&event.data),
-            created_at: Timestamp::from_millis(0),
-        }));
+        change.effects.push(Effect::PutDeadLetter(letter));
         match self.core.hub.commit_one(change).await? {
             Outcome::Stored(_) => Ok(()),
             // Whoever owns the role now gets the event again.

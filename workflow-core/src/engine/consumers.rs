@@ -74,7 +74,8 @@ impl<T: Object, S: Status> Starter<T, S> {
                 workflow: self.core.definition.name.clone(),
                 metrics: Arc::clone(&metrics),
                 totals: self.core.metrics.clone(),
-                partitions: (0..partitions).filter(|partition| shard.has_partition(*partition)).collect(),
+                topic: topic.clone(),
+                shard,
                 receiver,
             };
             self.spawn(group, shard, role, metrics, intake);

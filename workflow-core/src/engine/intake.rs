@@ -4,6 +4,7 @@
 //! that whoever takes over the role after a crash gets exactly those that had none.
 
 mod judging;
+mod parking;
 mod storing;
 
 use std::any::Any;
@@ -26,7 +27,7 @@ use crate::adapter::{
     BackendError, BoxFuture, Change, Delivery, DynReceiver, Fence, Generation, Outcome, Position,
 };
 use crate::definition::ProcessOptions;
-use crate::{Record, RunId, Skip, Timestamp, Verdict, header, judge};
+use crate::{Record, RunId, Shard, Skip, Timestamp, Topic, Verdict, header, judge};
 
 /// An inline poll that takes longer holds up the others of its batch, so the next ones get tasks of their own.
 const INLINE_MAX: Duration = Duration::from_micros(200);
@@ -43,7 +44,8 @@ pub(crate) struct Intake {
     pub(crate) workflow: crate::WorkflowName,
     pub(crate) metrics: Arc<ProcessMetrics>,
     pub(crate) totals: Metrics,
-    pub(crate) partitions: Vec<u32>,
+    pub(crate) topic: Topic,
+    pub(crate) shard: Shard,
     pub(crate) receiver: Box<dyn DynReceiver>,
 }
 
@@ -86,6 +88,8 @@ struct Stretch<'a> {
     flights: HashMap<RunId, Flight>,
     running: JoinSet<Ended>,
     committing: FuturesUnordered<BoxFuture<'static, Answer>>,
+    /// Messages that are not events, on their way to the dead letters.
+    parking: JoinSet<Position>,
     /// What the present turn of the loop hands in and settles.
     changes: Vec<(Task, Box<Change>)>,
     settled: Vec<Position>,
@@ -101,7 +105,10 @@ impl Intake {
     /// Works until the scope ends or the role is seen to have another owner.
     pub(crate) async fn run(&mut self, scope: CancellationToken, fence: Fence) -> Result<(), BackendError> {
         let generation = Generation(fence.epoch.get());
-        self.receiver.assign(self.partitions.clone(), generation).await?;
+        // Asked anew by each owner: a topic may have grown.
+        let partitions = 0..self.hub.streamer.partitions(&self.topic).await?.get();
+        let own = partitions.filter(|partition| self.shard.has_partition(*partition)).collect();
+        self.receiver.assign(own, generation).await?;
         let mut stretch = Stretch {
             hub: &self.hub,
             work: &self.work,
@@ -115,6 +122,7 @@ impl Intake {
             flights: HashMap::new(),
             running: JoinSet::new(),
             committing: FuturesUnordered::new(),
+            parking: JoinSet::new(),
             changes: Vec::new(),
             settled: Vec::new(),
             to_judge: Vec::new(),
@@ -144,14 +152,18 @@ impl Stretch<'_> {
             if self.stopping && self.flights.is_empty() {
                 return Ok(());
             }
-            let room =
-                if self.stopping { 0 } else { self.options.in_flight.saturating_sub(self.flights.len()) };
+            let taken = self.flights.len() + self.parking.len();
+            let room = if self.stopping { 0 } else { self.options.in_flight.saturating_sub(taken) };
             tokio::select! {
                 biased;
                 Some(answer) = self.committing.next(), if !self.committing.is_empty() => self.answered(answer),
                 Some(ended) = self.running.join_next(), if !self.running.is_empty() => self.joined(ended),
+                Some(parked) = self.parking.join_next(), if !self.parking.is_empty() => self.settled.extend(parked.ok()),
                 () = scope.cancelled(), if !self.stopping => continue,
-                batch = receiver.next_batch(room), if room > 0 => self.take(batch?),
+                batch = receiver.next_batch(room), if room > 0 => {
+                    self.take(batch?);
+                    receiver.unreadable().into_iter().for_each(|message| self.park_unreadable(message));
+                }
             }
             self.turn(receiver, generation).await?;
         }

@@ -65,7 +65,8 @@ impl<E: EventStreamer> EventStreamer for FaultyStreamer<E> {
             }
         }
         let outcomes = if sent.is_empty() { Vec::new() } else { self.inner.send(sent).await? };
-        let outcome_of = |place: Option<usize>| place.map_or(SendOutcome::Durable, |place| outcomes[place]);
+        let outcome_of =
+            |place: Option<usize>| place.map_or(SendOutcome::Durable, |place| outcomes[place].clone());
         Ok(places.into_iter().map(outcome_of).collect())
     }
 
