@@ -198,7 +198,7 @@ pub(super) async fn outbox(
     Ok(OutboxPage { rows: rows.iter().map(outbox_row).collect::<Result<_, _>>()?, more })
 }
 
-fn outbox_row(row: &MySqlRow) -> Result<StoredOutboxRow, sqlx::Error> {
+pub(super) fn outbox_row(row: &MySqlRow) -> Result<StoredOutboxRow, sqlx::Error> {
     let id: String = value(row, 0)?;
     let event = match (id.parse::<EventId>(), value::<Option<Vec<u8>>>(row, 2)?) {
         (_, None) => Err(("column data is NULL".into(), Bytes::new())),

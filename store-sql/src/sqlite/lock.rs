@@ -41,3 +41,20 @@ impl EngineLock {
         }
     }
 }
+
+/// The lock by which one relay runs alone on a file; `None` if another one has it.
+pub(super) fn relay_lock(database: &Path, names: &TableNames) -> Result<Option<File>, BackendError> {
+    let mut path = lock_file(database, names).into_os_string();
+    path.push(".relay");
+    let path = PathBuf::from(path);
+    let failed = |error: std::io::Error| {
+        let context = format!("the lock file {} cannot be opened", path.display());
+        BackendError::with_source(ErrorKind::Permanent, context, error)
+    };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}

@@ -11,6 +11,7 @@ mod event_streamer;
 mod namespaced;
 mod query;
 mod reach;
+mod relay_store;
 mod role_scheduler;
 mod store;
 
@@ -28,6 +29,7 @@ pub use event_streamer::{
 pub use namespaced::{Namespaced, NamespacedReceiver};
 pub use query::{Cursor, DriverlessSlice, HistoryQuery, ListPage, ListQuery, Page};
 pub use reach::Reach;
+pub use relay_store::{OutboxDepth, RelayStore, Span};
 pub use role_scheduler::{EpochClaim, Lease, RoleClaim, RoleScheduler};
 pub use store::{
     BoxFuture, DueTimer, DueWork, Found, OutboxPage, Store, StoreLimits, StoredOutboxRow, Waking,

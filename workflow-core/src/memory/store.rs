@@ -10,7 +10,7 @@ use crate::adapter::{
     SlotKey, Store, StoreLimits, Waking,
 };
 use crate::{
-    Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode, Timestamp,
+    Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, Shard, StartKey, StatusCode, Timestamp,
     WorkflowName,
 };
 
@@ -33,6 +33,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     engines: Mutex<Engines>,
+    alone: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Who runs engines on a store.
@@ -49,14 +50,20 @@ enum Engines {
 impl MemoryStore {
     /// An empty store that stamps by this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Inner { clock, state: Mutex::default(), engines: Mutex::default() }))
+        let (state, engines, alone) = (Mutex::default(), Mutex::default(), Arc::default());
+        Self(Arc::new(Inner { clock, state, engines, alone }))
     }
 
     fn engines(&self) -> MutexGuard<'_, Engines> {
         self.0.engines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// What a relay that has the whole outbox holds.
+    pub(super) fn alone(&self) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(&self.0.alone)
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -148,7 +155,7 @@ impl Store for MemoryStore {
     }
 
     async fn outbox(&self, after: Option<&str>, limit: usize) -> Result<OutboxPage, BackendError> {
-        Ok(self.state().outbox_page(after.and_then(|id| id.parse().ok()), limit))
+        Ok(self.state().outbox_page(Shard::WHOLE, after.and_then(|id| id.parse().ok()), limit))
     }
 
     async fn due(&self, workflows: &[WorkflowName], limit: usize) -> Result<DueWork, BackendError> {
