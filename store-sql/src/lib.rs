@@ -20,6 +20,8 @@ pub mod doctor;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod hindrances;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod held;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub mod maintenance;
 #[cfg(feature = "mysql")]
 pub mod mysql;

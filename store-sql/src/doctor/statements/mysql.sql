@@ -131,6 +131,9 @@ select run_id, version, process, attempt, due_at, last_error, event, cast(unix_t
 select run_id, version, workflow_name, from_status, to_status, run_state, reason, actor, attempt, duration_us, at, object from workflow_history where run_id in ({run});
 
 -- PRIMARY
+select run_id, version, process, attempt, due_at, last_error, event from workflow_retries force index (primary) where (run_id = {run} and version = {n} and process = {text});
+
+-- PRIMARY
 select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records force index (primary) where run_id in ({run});
 
 -- workflow_records_by_age

@@ -101,7 +101,7 @@ select run_id from workflow_dead_letters where run_id = any($1);
 select run_id from workflow_retries where due_at is not null and run_id = any($1);
 
 -- workflow_retries_pkey
-select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = $1 and version = $2 and process = $3;
+select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = any($1);
 
 -- workflow_history_pkey
 select run_id, version, workflow_name, from_status, to_status, run_state, reason, actor, attempt, duration_us, at, object from workflow_history where run_id = any($1);
