@@ -16,6 +16,8 @@ mod dialect;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub mod doctor;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod held;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub mod maintenance;
 #[cfg(feature = "mysql")]
 pub mod mysql;

@@ -192,12 +192,12 @@ async fn tables_of_version_1_are_altered_and_their_runs_go_on() {
         Postgres::options().without_migrating().connect_to(&schema.dsn()).await.map(drop).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Permanent);
     assert!(
-        refused.to_string().contains("tables of version 1, and this program needs version 2"),
+        refused.to_string().contains("tables of version 1, and this program needs version 3"),
         "{refused}"
     );
     let migration = migrate(&schema, Postgres::options()).await.unwrap();
-    assert_eq!((migration.from, migration.to, migration.adopted), (Some(1), 2, false));
-    assert_eq!(migration.done.len(), 2, "{migration}");
+    assert_eq!((migration.from, migration.to, migration.adopted), (Some(1), 3, false));
+    assert_eq!(migration.done.len(), 3, "{migration}");
     start(&*schema.store().await, "order-1").await;
 }
 

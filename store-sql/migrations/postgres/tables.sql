@@ -122,5 +122,6 @@ create table workflow_slots (
 create table workflow_roles (
     role varchar(512) collate "C" not null,
     epoch bigint not null,
+    doorbell varchar(255),
     primary key (role)
 );

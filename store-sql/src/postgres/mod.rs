@@ -27,6 +27,8 @@ mod outbox;
 mod pooler;
 mod read;
 mod reading;
+mod relay;
+mod relay_right;
 mod right;
 mod schema;
 mod stamp;

@@ -373,8 +373,11 @@ fn drop_index(dialect: Dialect, table: Table, index: &str, schema: Option<&str>)
 
 /// Both statements or none: who looks in between would find no tables.
 fn note(dialect: Dialect, names: &TableNames, version: i32, adopted: bool) -> String {
-    let text =
-        format!("delete from {}; {}", names.qualified(Table::Schema), note_sql(names, version, adopted));
+    let text = format!(
+        "delete from {}; {}",
+        names.qualified(Table::Schema),
+        note_sql(dialect, names, version, adopted)
+    );
     match dialect {
         Dialect::MariaDb | Dialect::MySql => format!("start transaction; {text}; commit"),
         // The statements of one text are one transaction there, and on SQLite the whole migration is.

@@ -70,7 +70,7 @@ pub(super) async fn register(
         EpochClaim::At(epoch) => epoch.get(),
     };
     sqlx::query(connection.sql(
-        "insert into workflow_roles values (?, ?) on conflict (role) do update set epoch = excluded.epoch",
+        "insert into workflow_roles (role, epoch) values (?, ?) on conflict (role) do update set epoch = excluded.epoch",
     ))
     .bind(role)
     .bind(as_i64(epoch))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::BackendError;
+use super::{BackendError, Reach};
 use crate::{Event, EventId, GroupName, Headers, Record, Timestamp, Topic};
 
 /// Rises with each assignment of partitions; what was settled under an older one is dropped.
@@ -46,7 +46,7 @@ pub struct Publication {
 }
 
 /// What became of a publication.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendOutcome {
     /// The stream keeps it durably: the outbox row can go.
     Durable,
@@ -54,6 +54,8 @@ pub enum SendOutcome {
     Held,
     /// The stream cannot take it now; publish it, and what follows it, later.
     Full,
+    /// The stream will never take this one, for its own sake: it is set aside with this reason, and the rest go on.
+    Refused(Arc<str>),
 }
 
 /// An event as a receiver gets it.
@@ -67,6 +69,24 @@ pub struct Delivery {
     pub record: Option<Arc<Record>>,
     /// When it was stored, as far as the stream knows.
     pub at: Timestamp,
+}
+
+/// A message on a topic that is not an event: a stranger wrote it. The engine keeps it as a dead letter, then settles it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Where it stands.
+    pub position: Position,
+    /// The topic.
+    pub topic: Topic,
+    /// What is wrong with it.
+    pub reason: Arc<str>,
+    /// Its first [`Unreadable::DATA_BYTES_MAX`] bytes.
+    pub data: Bytes,
+}
+
+impl Unreadable {
+    /// How much of a message is kept: enough to see who wrote it.
+    pub const DATA_BYTES_MAX: usize = 1024;
 }
 
 /// An event of a foreign source, as a connector gets it.
@@ -96,7 +116,27 @@ pub trait EventStreamer: Send + Sync + 'static {
     /// Its receiver.
     type Receiver: EventReceiver;
 
-    /// How many partitions a topic has.
+    /// How far its events reach: engines of several processes need a stream that all of them see.
+    fn reach(&self) -> Reach {
+        Reach::Process
+    }
+
+    /// Whether a group has settled every event of a topic that was published before `until`. If not, what looks lost may
+    /// only be waiting. A stream whose events keep their outbox rows until they are settled need not be asked.
+    ///
+    /// # Errors
+    /// If the stream cannot be asked now.
+    fn has_settled(
+        &self,
+        topic: &Topic,
+        group: &GroupName,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<bool, BackendError>> + Send {
+        let _ = (topic, group, until);
+        async { Ok(true) }
+    }
+
+    /// How many partitions a topic has. A topic that is not there yet is made, where that is allowed.
     fn partitions(&self, topic: &Topic) -> impl Future<Output = Result<NonZeroU32, BackendError>> + Send;
 
     /// Opens a topic for a group; nothing is delivered before [`EventReceiver::assign`].
@@ -136,8 +176,14 @@ pub trait EventReceiver: Send + 'static {
         generation: Generation,
     ) -> impl Future<Output = Result<(), BackendError>> + Send;
 
-    /// Waits for events; gives at least one and at most `max`.
+    /// Waits for events; gives at least one and at most `max`. It gives none only if something was met that
+    /// [`EventReceiver::unreadable`] then gives.
     fn next_batch(&mut self, max: usize) -> impl Future<Output = Result<Vec<Delivery>, BackendError>> + Send;
+
+    /// What was met since the last call and is not an event. It is settled as events are, once it is kept elsewhere.
+    fn unreadable(&mut self) -> Vec<Unreadable> {
+        Vec::new()
+    }
 
     /// Marks events as dealt with: their outcome is durable.
     fn settle(

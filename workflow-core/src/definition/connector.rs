@@ -2,7 +2,7 @@
 
 use crate::GroupName;
 use crate::Shard;
-use crate::adapter::{Backend, BackendError, BoxFuture, ConnectorEvent};
+use crate::adapter::{Backend, BackendError, BoxFuture, ConnectorEvent, Unreadable};
 use crate::{Status, StepError};
 
 use super::Api;
@@ -46,8 +46,15 @@ pub trait ConnectorSource: Send + Sync + 'static {
 /// # );
 /// ```
 pub trait ConnectorReceiver: Send {
-    /// Waits for events; gives at least one and at most `max`. Dropping its future loses none.
+    /// Waits for events; gives at least one and at most `max`. Dropping its future loses none. It gives none only if
+    /// something was met that [`ConnectorReceiver::unreadable`] then gives.
     fn next_batch<'a>(&'a mut self, max: usize) -> BoxFuture<'a, Result<Vec<ConnectorEvent>, BackendError>>;
+
+    /// What was met since the last call and cannot be made an event of; it is kept as a dead letter before the next
+    /// [`ConnectorReceiver::settle`].
+    fn unreadable(&mut self) -> Vec<Unreadable> {
+        Vec::new()
+    }
 
     /// Everything that was given so far has been dealt with.
     fn settle<'a>(&'a mut self) -> BoxFuture<'a, Result<(), BackendError>>;

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use tokio_util::sync::CancellationToken;
 
 use super::attempt::panicked;
 use super::core::{Core, Object};
 use super::failure::shorten;
 use super::metrics::ProcessMetrics;
-use super::role::Process;
+use super::role::{Process, Scope};
 use crate::adapter::{
-    BackendError, BoxFuture, Change, ConnectorEvent, DeadLetter, Effect, Expect, Fence, Outcome,
+    BackendError, BoxFuture, Change, ConnectorEvent, DeadLetter, Effect, Expect, Fence, Outcome, Unreadable,
 };
 use crate::definition::{Api, ConnectorPart, PauseAfter};
 use crate::{Failure, GroupName, RunId, Shard, Status, StepError, Timestamp};
@@ -30,19 +29,18 @@ pub(crate) struct ConnectorProcess<T, S> {
 }
 
 impl<T: Object, S: Status> Process for ConnectorProcess<T, S> {
-    fn run<'a>(
-        &'a mut self,
-        scope: CancellationToken,
-        fence: Fence,
-    ) -> BoxFuture<'a, Result<(), BackendError>> {
+    fn run<'a>(&'a mut self, scope: Scope, fence: Fence) -> BoxFuture<'a, Result<(), BackendError>> {
         Box::pin(async move {
             let this = &*self;
             let mut receiver = this.part().source.open(&this.core.backend, &this.group, this.shard).await?;
             loop {
                 let batch = tokio::select! {
                     batch = receiver.next_batch(this.part().options.in_flight) => batch?,
-                    () = scope.cancelled() => return Ok(()),
+                    () = scope.end.cancelled() => return Ok(()),
                 };
+                for unreadable in receiver.unreadable() {
+                    this.park(unreadable, &fence).await?;
+                }
                 // Events of one key keep their order; different keys go side by side.
                 let mut keys: Vec<Vec<ConnectorEvent>> = Vec::new();
                 let mut places = std::collections::HashMap::new();
@@ -56,7 +54,7 @@ impl<T: Object, S: Status> Process for ConnectorProcess<T, S> {
                 let work = join_all(keys.into_iter().map(|events| this.feed(events, &fence)));
                 tokio::select! {
                     results = work => results.into_iter().collect::<Result<Vec<()>, BackendError>>()?,
-                    () = scope.cancelled() => return Ok(()),
+                    () = scope.end.cancelled() => return Ok(()),
                 };
                 receiver.settle().await?;
             }
@@ -118,19 +116,35 @@ impl<T: Object, S: Status> ConnectorProcess<T, S> {
         reason: Arc<str>,
         fence: &Fence,
     ) -> Result<(), BackendError> {
+        self.put_dead_letter(
+            DeadLetter {
+                id: format!("{}/{}", self.group, event.id).into(),
+                workflow_name: self.core.definition.name.as_str().into(),
+                run_id: None,
+                version: None,
+                process: self.group.as_str().into(),
+                reason,
+                data: Bytes::clone(&event.data),
+                created_at: Timestamp::from_millis(0),
+            },
+            fence,
+        )
+        .await
+    }
+
+    /// What the source could not make an event of is set aside.
+    async fn park(&self, unreadable: Unreadable, fence: &Fence) -> Result<(), BackendError> {
+        let letter =
+            super::failure::unreadable_letter(&self.core.definition.name, self.group.as_str(), unreadable);
+        tracing::warn!(connector = %self.part().name, reason = %letter.reason, "message is set aside");
+        self.put_dead_letter(letter, fence).await
+    }
+
+    async fn put_dead_letter(&self, letter: DeadLetter, fence: &Fence) -> Result<(), BackendError> {
         self.core.metrics.dead_letter();
         let mut change = Change::new(RunId::from_uuid(uuid::Uuid::nil()), Expect::Nothing);
         change.fence = Some(fence.clone());
-        change.effects.push(Effect::PutDeadLetter(DeadLetter {
-            id: format!("{}/{}", self.group, event.id).into(),
-            workflow_name: self.core.definition.name.as_str().into(),
-            run_id: None,
-            version: None,
-            process: self.group.as_str().into(),
-            reason,
-            data: Bytes::clone(&event.data),
-            created_at: Timestamp::from_millis(0),
-        }));
+        change.effects.push(Effect::PutDeadLetter(letter));
         match self.core.hub.commit_one(change).await? {
             Outcome::Stored(_) => Ok(()),
             // Whoever owns the role now gets the event again.

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use super::core::{Core, Object};
 use super::moves::Stamp;
 use super::work::{Made, Task};
-use crate::adapter::{BackendError, Change, DeadLetter, Effect, Expect, RetryKey, RetryUpdate};
+use crate::adapter::{BackendError, Change, DeadLetter, Effect, Expect, RetryKey, RetryUpdate, Unreadable};
 use crate::definition::{PauseAfter, ProcessOptions};
-use crate::{Actor, Due, Failure, Move, PausedBy, ProcessName, Status, StepError, Transition};
+use crate::{Actor, Due, Failure, Move, PausedBy, ProcessName, Status, StepError, Transition, WorkflowName};
 
 /// The longest reason that is kept, in bytes; an error can carry a whole document.
 const REASON_BYTES_MAX: usize = 2000;
@@ -58,7 +58,7 @@ impl<T: Object, S: Status> Core<T, S> {
         if task.fresh && told == 1 {
             return Ok(1);
         }
-        Ok(match self.hub.store.retry(key).await? {
+        Ok(match self.hub.lookups.retry(key).await? {
             // The attempt that failed is the one that the row notes.
             Some(row) if row.is_begun() => told.max(row.attempt),
             Some(row) => told.max(row.attempt.saturating_add(1)),
@@ -130,6 +130,24 @@ pub(crate) fn dead_letter(event: &crate::Event, process: &str, reason: &str) -> 
         process: process.into(),
         reason: reason.into(),
         data: Bytes::from(crate::encode_outbox(event)),
+        created_at: crate::Timestamp::from_millis(0),
+    }
+}
+
+/// A dead letter of a message that is not an event.
+pub(crate) fn unreadable_letter(workflow: &WorkflowName, process: &str, message: Unreadable) -> DeadLetter {
+    let Unreadable { position, topic, reason, data } = message;
+    let (partition, offset) = (position.partition, position.offset);
+    DeadLetter {
+        id: format!("{process}/{topic}/{partition}/{offset}").into(),
+        workflow_name: workflow.as_str().into(),
+        run_id: None,
+        version: None,
+        process: process.into(),
+        reason: shorten(&format!(
+            "the message on topic {topic}, partition {partition}, offset {offset} cannot be read: {reason}"
+        )),
+        data,
         created_at: crate::Timestamp::from_millis(0),
     }
 }

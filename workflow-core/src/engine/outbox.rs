@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
@@ -20,7 +20,7 @@ use crate::adapter::{
     BackendError, Change, DeadLetter, DynStore, DynStreamer, Effect, Expect, Publication, SendOutcome,
     StoredOutboxRow, Waking,
 };
-use crate::{EventId, OutboxOptions, RunId, Timestamp};
+use crate::{Event, EventId, OutboxOptions, RunId, Timestamp};
 
 /// How the committers' events reach the stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub(crate) struct Outbox {
     /// How often the table was asked to be read; until a pass that began after it has ended, nothing goes past it.
     table_wanted: AtomicU64,
     table_read: AtomicU64,
+    /// What the stream will never take; the relay sets it aside.
+    refused: StdMutex<Vec<Change>>,
     /// The workflows that are run here, with their instruments; rows of others are left to those who run them.
     workflows: RwLock<HashMap<Arc<str>, Arc<ProcessMetrics>>>,
 }
@@ -64,6 +66,7 @@ impl Outbox {
             wake: Notify::new(),
             table_wanted: AtomicU64::new(0),
             table_read: AtomicU64::new(0),
+            refused: StdMutex::default(),
             workflows: RwLock::default(),
         }
     }
@@ -115,15 +118,31 @@ impl Outbox {
             return Ok(Passed::All);
         }
         let span = tracing::debug_span!("publish", events = publications.len());
-        let rows: Vec<EventId> = publications.iter().map(|each| each.row).collect();
+        let rows: Vec<(EventId, Arc<Event>)> =
+            publications.iter().map(|each| (each.row, Arc::clone(&each.event))).collect();
         let outcomes = self.streamer.send(publications).instrument(span.clone()).await?;
         span.in_scope(|| tracing::debug!("published"));
-        let durable = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == SendOutcome::Durable);
-        let durable: Vec<EventId> = durable.map(|(row, _)| *row).collect();
+        let (mut durable, mut refused, mut passed) = (Vec::new(), Vec::new(), Passed::All);
+        for ((row, event), outcome) in rows.iter().zip(outcomes) {
+            match outcome {
+                SendOutcome::Durable => durable.push(*row),
+                SendOutcome::Held => {}
+                SendOutcome::Full => passed = Passed::Full,
+                SendOutcome::Refused(reason) => refused.push(refused_row(*row, event, &reason)),
+            }
+        }
         if !durable.is_empty() {
             self.acks.push(durable);
         }
-        Ok(if outcomes.contains(&SendOutcome::Full) { Passed::Full } else { Passed::All })
+        if !refused.is_empty() {
+            self.refused.lock().unwrap_or_else(PoisonError::into_inner).append(&mut refused);
+            self.wake.notify_one();
+        }
+        Ok(passed)
+    }
+
+    fn take_refused(&self) -> Vec<Change> {
+        std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Publishes what is in the table, from the head to the end.
@@ -217,6 +236,13 @@ pub(crate) async fn relay(hub: Arc<Hub>, options: OutboxOptions, scope: Cancella
     };
     loop {
         let outbox = &hub.outbox;
+        // Before the table is read again, which still has these rows.
+        if set_aside(&hub, outbox.take_refused()).await.is_err() {
+            tokio::select! {
+                () = hub.clock.sleep(options.error_back_off) => {}
+                () = scope.cancelled() => return,
+            }
+        }
         let passed = tokio::select! {
             passed = outbox.pass(options.batch) => passed,
             () = scope.cancelled() => return,
@@ -224,7 +250,9 @@ pub(crate) async fn relay(hub: Arc<Hub>, options: OutboxOptions, scope: Cancella
         let wait = async {
             match passed {
                 Ok((passed, unreadable)) => {
-                    set_aside(&hub, unreadable).await;
+                    let unreadable = unreadable.into_iter().filter_map(dead_letter).collect();
+                    // Rows that could not be set aside are met again by the next pass.
+                    let _ = set_aside(&hub, unreadable).await;
                     match passed {
                         Passed::Full => hub.streamer.ready().await,
                         Passed::All => tokio::select! {
@@ -256,16 +284,29 @@ pub(crate) async fn collect_settled(hub: Arc<Hub>, scope: CancellationToken) {
     }
 }
 
-/// Rows that cannot be read go to the dead letters, with the reason, so that the rest go on.
-async fn set_aside(hub: &Hub, unreadable: Vec<StoredOutboxRow>) {
-    let changes: Vec<Change> = unreadable.into_iter().filter_map(dead_letter).collect();
+/// Rows that cannot be read or published go to the dead letters, with the reason, so that the rest go on.
+async fn set_aside(hub: &Hub, changes: Vec<Change>) -> Result<(), BackendError> {
     if changes.is_empty() {
-        return;
+        return Ok(());
     }
-    tracing::error!(rows = changes.len(), "outbox rows cannot be read and are set aside as dead letters");
-    if let Err(error) = hub.commits.commit(changes).await {
-        tracing::warn!(error = %super::with_causes(&error), "they could not be set aside yet");
+    tracing::error!(
+        rows = changes.len(),
+        "outbox rows cannot be read or published and are set aside as dead letters"
+    );
+    let stored = hub.commits.commit(changes).await;
+    if let Err(error) = &stored {
+        tracing::warn!(error = %super::with_causes(error), "they could not be set aside yet");
     }
+    stored.map(drop)
+}
+
+/// What becomes of a row whose event the stream will never take.
+fn refused_row(row: EventId, event: &Event, reason: &str) -> Change {
+    let mut change = Change::new(event.run_id, Expect::Nothing);
+    let letter = super::failure::dead_letter(event, "outbox", &format!("the stream refused it: {reason}"));
+    change.effects.push(Effect::PutDeadLetter(letter));
+    change.effects.push(Effect::DeleteOutbox(row.to_string()));
+    change
 }
 
 fn dead_letter(row: StoredOutboxRow) -> Option<Change> {

@@ -29,7 +29,7 @@ use std::thread;
 use anyhow::Context;
 use clap::Subcommand;
 
-use self::kind::Kind;
+pub(crate) use self::kind::Kind;
 pub(crate) use self::session::Session;
 use self::state::{Server, State, export_line};
 
@@ -87,6 +87,35 @@ fn env(root: &Path) -> anyhow::Result<()> {
         println!("{}", export_line(jars::VARIABLE, &jars::ensure(root)?.to_string_lossy()));
     }
     Ok(())
+}
+
+/// Servers for processes that outlive this command.
+pub(crate) struct Supplied {
+    /// By which clients find them.
+    pub(crate) addresses: Vec<(Kind, String)>,
+    /// Those that did not run before.
+    pub(crate) started: Vec<Kind>,
+}
+
+/// Gives the addresses of servers; those that the environment does not name are started if they do not run.
+pub(crate) fn supply(root: &Path, kinds: &[Kind]) -> anyhow::Result<Supplied> {
+    let before = running(root);
+    let Started { servers, failures } = up(root, &wanted(kinds))?;
+    if let Some(error) = failures.into_iter().next() {
+        return Err(error);
+    }
+    let address = |kind: &Kind| {
+        let server = servers.iter().find(|server| server.kind == *kind);
+        let given = || std::env::var(kind.variable()).unwrap_or_default();
+        (*kind, server.map_or_else(given, |server| server.address.clone()))
+    };
+    let started = servers.iter().map(|server| server.kind).filter(|kind| !before.contains(kind)).collect();
+    Ok(Supplied { addresses: kinds.iter().map(address).collect(), started })
+}
+
+/// Ends servers and removes their data.
+pub(crate) fn end(root: &Path, kinds: &[Kind]) -> anyhow::Result<()> {
+    down(root, kinds)
 }
 
 fn or_all(kinds: Vec<Kind>) -> Vec<Kind> {
@@ -164,7 +193,7 @@ fn up(root: &Path, kinds: &[Kind]) -> anyhow::Result<Started> {
                 // One after the other: there is one package manager.
                 match packages::ensure(kind.needs()) {
                     Ok(()) => starting.push(kind),
-                    Err(error) => started.failures.push(supply(kind, error)),
+                    Err(error) => started.failures.push(how_to_supply(kind, error)),
                 }
             }
         }
@@ -178,7 +207,7 @@ fn up(root: &Path, kinds: &[Kind]) -> anyhow::Result<Started> {
     for (kind, outcome) in start_all(root, &starting, &note) {
         match outcome {
             Ok(server) => started.servers.push(server),
-            Err(error) => started.failures.push(supply(kind, error)),
+            Err(error) => started.failures.push(how_to_supply(kind, error)),
         }
     }
     Ok(started)
@@ -197,7 +226,7 @@ fn start_all(root: &Path, kinds: &[Kind], note: launch::Note<'_>) -> Vec<(Kind, 
 }
 
 /// Adds how else the server may be had.
-fn supply(kind: Kind, error: anyhow::Error) -> anyhow::Error {
+fn how_to_supply(kind: Kind, error: anyhow::Error) -> anyhow::Error {
     error.context(format!(
         "{kind} cannot be started here; to supply a server, set {}={}",
         kind.variable(),
@@ -244,7 +273,7 @@ mod tests {
     #[test]
     fn a_server_that_cannot_be_had_tells_in_one_line_how_to_supply_it() {
         for kind in Kind::ALL {
-            let said = format!("{:#}", supply(kind, anyhow::anyhow!("no java")));
+            let said = format!("{:#}", how_to_supply(kind, anyhow::anyhow!("no java")));
             assert!(said.contains(&format!("set {}=", kind.variable())), "{said}");
             assert!(said.ends_with(": no java") && !said.contains('\n'), "{said}");
         }

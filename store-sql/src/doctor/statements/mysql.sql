@@ -86,7 +86,7 @@ select run_id, version, process from workflow_retries force index (primary) wher
 select run_id, version, process, attempt, due_at, last_error, event, cast(unix_timestamp(now(3)) * 1000 as signed) from workflow_retries force index (workflow_retries_due) where due_at is not null and workflow_name = {workflow} order by due_at limit {n};
 
 -- PRIMARY
-select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = {run} and version = {n} and process = {text};
+select run_id, version, process, attempt, due_at, last_error, event from workflow_retries force index (primary) where (run_id = {run} and version = {n} and process = {text});
 
 -- PRIMARY
 select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records force index (primary) where run_id in ({run});

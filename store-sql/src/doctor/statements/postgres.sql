@@ -59,7 +59,7 @@ select max(slot) from workflow_slots where workflow_name = $1 and foreign_id = $
 select r.run_id from workflow_records r where r.workflow_name = $1 and r.created_at < $2 and r.updated_at < $2 and r.run_state = any($3) and not exists (select 1 from workflow_outbox o where o.run_id = r.run_id) and not exists (select 1 from workflow_retries y where y.run_id = r.run_id and y.due_at is not null) and not exists (select 1 from workflow_outbox o where o.run_id is null and o.workflow_name = $1) order by r.created_at, r.run_id limit $4 for update skip locked;
 
 -- workflow_retries_pkey
-select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = $1 and version = $2 and process = $3;
+select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = any($1);
 
 -- workflow_records_live, workflow_records_by_foreign_id
 select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from ((select * from workflow_records where workflow_name = $1 and foreign_id = $2 and live) union all (select * from workflow_records where workflow_name = $1 and foreign_id = $2 order by created_at desc, run_id desc limit 1)) r order by live desc limit 1;
