@@ -1,5 +1,7 @@
 //! The workflow that both work on: from One to Four, in three steps.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use workflow::prelude::*;
@@ -83,9 +85,14 @@ pub(crate) fn named(name: &str) -> Workflow<Counted, Stage> {
         .unwrap()
 }
 
-/// Only the step from Two to Three: what is before and after is left to callbacks and to the Go library.
-pub(crate) fn middle() -> Workflow<Counted, Stage> {
+/// A period that no test sees the end of.
+pub(crate) const SELDOM: Duration = Duration::from_secs(3600);
+
+/// Only the step from Two to Three: what is before and after is left to callbacks and to the Go library. Runs that nothing
+/// drives are looked for each period.
+pub(crate) fn middle(reconcile_every: Duration) -> Workflow<Counted, Stage> {
     Workflow::builder(NAME)
+        .reconcile_every(reconcile_every)
         .callback(Stage::One, to_two, [Stage::Two])
         .step(Stage::Two, two, [Stage::Three])
         .callback(Stage::Three, to_four, [Stage::Four])

@@ -2,11 +2,13 @@
 //! the Go library's own driver, protocol buffers and client of Kafka.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod blind;
 mod bytes;
 mod counted;
 mod go;
 mod partitions;
 mod relayed;
 mod states;
+mod streamed;
 mod tables;
 mod topics;

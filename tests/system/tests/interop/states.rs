@@ -4,7 +4,7 @@ use workflow::prelude::*;
 use workflow_system_tests::ground::{Ground, Kind};
 use workflow_system_tests::patience::{PATIENCE, patiently, until};
 
-use crate::counted::{Counted, Stage, go_step, go_trigger, middle};
+use crate::counted::{Counted, SELDOM, Stage, go_step, go_trigger, middle};
 use crate::go::{Go, GoMove, GoRecord};
 
 const OBJECT: &str = r#"{"count":1,"note":"go"}"#;
@@ -13,7 +13,7 @@ const OBJECT: &str = r#"{"count":1,"note":"go"}"#;
 async fn a_run_that_it_pauses_stays_until_it_resumes_it() {
     let ground = Ground::fresh(Kind::MariaDb).await;
     let database = ground.database().await;
-    let client = middle().connect(&database).await.unwrap();
+    let client = middle(SELDOM).connect(&database).await.unwrap();
     let go = Go::on(&ground);
     let triggered: GoRecord = go.one("trigger", go_trigger("order-1")).await;
     let run_id = triggered.run_id.parse().unwrap();
@@ -25,7 +25,7 @@ async fn a_run_that_it_pauses_stays_until_it_resumes_it() {
     let ours = client.get(&run_id).await.unwrap();
     assert_eq!((ours.run_state(), ours.version().get()), (RunState::Paused, 3));
     // Our step has the event of version 2 before it, and that of a run that is not paused behind it.
-    let running = middle().run(&database).await.unwrap();
+    let running = middle(SELDOM).run(&database).await.unwrap();
     let other: GoRecord = go.one("trigger", go_trigger("order-2")).await;
     let other_id = other.run_id.parse().unwrap();
     let _: GoMove = go.one("advance", go_step(other_id, Stage::One, Stage::Two, OBJECT)).await;
@@ -41,7 +41,7 @@ async fn a_run_that_it_pauses_stays_until_it_resumes_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_ours_stops_is_passed_over_by_it() {
     let ground = Ground::fresh(Kind::MariaDb).await;
-    let client = middle().connect(&ground.database().await).await.unwrap();
+    let client = middle(SELDOM).connect(&ground.database().await).await.unwrap();
     let go = Go::on(&ground);
     let run_id = client.trigger("order-1", Counted::new()).await.unwrap();
     client.pause(&run_id, "by hand").await.unwrap();
@@ -62,7 +62,7 @@ async fn what_ours_stops_is_passed_over_by_it() {
 async fn either_deletes_what_the_other_was_asked_to_delete() {
     let ground = Ground::fresh(Kind::MariaDb).await;
     let database = ground.database().await;
-    let client = middle().connect(&database).await.unwrap();
+    let client = middle(SELDOM).connect(&database).await.unwrap();
     let go = Go::on(&ground);
     let mut runs = Vec::new();
     for foreign_id in ["of-ours", "of-its"] {
@@ -78,7 +78,7 @@ async fn either_deletes_what_the_other_was_asked_to_delete() {
     assert_eq!((ours.run_state(), ours.version().get()), (RunState::DataDeleted, 5));
     let asked = go.turn("delete", runs[1], "gdpr").await;
     assert_eq!((asked.run_state, asked.meta.version), (7, 4));
-    let running = middle().run(&database).await.unwrap();
+    let running = middle(SELDOM).run(&database).await.unwrap();
     let deleted = async || running.get(&runs[1]).await.unwrap().run_state() == RunState::DataDeleted;
     until("the deletion", deleted).await;
     let seen = go.record(runs[1]).await;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use workflow_system_tests::ground::{Ground, Kind};
 use workflow_system_tests::patience::{PATIENCE, patiently, until};
 
-use crate::counted::{Counted, NAME, Stage, go_step, go_trigger, middle, whole};
+use crate::counted::{Counted, NAME, SELDOM, Stage, go_step, go_trigger, middle, whole};
 use crate::go::{Go, GoEvent, GoMove, GoRecord};
 
 /// An outbox row as the Go library reads it.
@@ -78,7 +78,7 @@ async fn our_runs_are_read_by_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn steps_of_both_follow_each_other() {
     let ground = Ground::fresh(Kind::MariaDb).await;
-    let running = middle().run(&ground.database().await).await.unwrap();
+    let running = middle(SELDOM).run(&ground.database().await).await.unwrap();
     let go = Go::on(&ground);
     let mut runs = Vec::new();
     for number in 0..5 {
@@ -104,7 +104,7 @@ async fn steps_of_both_follow_each_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_callback_of_its_moves_our_run() {
     let ground = Ground::fresh(Kind::MariaDb).await;
-    let running = middle().run(&ground.database().await).await.unwrap();
+    let running = middle(SELDOM).run(&ground.database().await).await.unwrap();
     let go = Go::on(&ground);
     let run_id = running.trigger("order-1", Counted::new()).await.unwrap();
     let callback = |from: Stage, to: Stage| {

@@ -13,8 +13,8 @@ use super::{jars, kafka, mariadb, packages, postgres};
 /// The programs of the image, and the packages that they are of.
 const PROGRAMS: [&str; 3] = ["order-processor", "outbox-relay", "workflowctl"];
 
-/// The variables that programs take their database and their names from, beside those of the servers' kinds.
-const SHARED: [&str; 2] = ["WORKFLOW_DATABASE_URL", "WORKFLOW_NAMESPACE"];
+/// The variables that programs take their database, and what their names begin with, from.
+const PLACE: [&str; 2] = ["WORKFLOW_DATABASE_URL", "WORKFLOW_NAMESPACE"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -44,6 +44,27 @@ fn ours(compose: &Value) -> Vec<(&str, &str)> {
     let services = compose["services"].as_object().unwrap();
     let ours = services.iter().filter(|(_, service)| service["image"] == "workflow:local");
     ours.map(|(name, service)| (name.as_str(), texts(&service["command"])[0])).collect()
+}
+
+/// The variables that the sources of the programs name.
+fn variables_read() -> BTreeSet<String> {
+    let mut folders: Vec<PathBuf> = ["examples/order-processor/src", "outbox-relay/src", "workflowctl/src"]
+        .map(|folder| root().join(folder))
+        .to_vec();
+    let mut found = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(path).unwrap();
+            let quoted = text.split('"').filter(|part| part.starts_with("WORKFLOW_"));
+            found.extend(quoted.map(str::to_owned));
+        }
+    }
+    found
 }
 
 #[test]
@@ -97,13 +118,16 @@ fn the_databases_have_the_settings_of_ours() {
 #[test]
 fn every_program_is_told_its_servers_by_the_variables_of_the_native_ones() {
     let compose = compose();
-    let known: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.variable()).chain(SHARED).collect();
+    let known = variables_read();
+    let named = Kind::ALL.map(Kind::variable).into_iter().chain(PLACE);
     let ours = ours(&compose);
+    let named: BTreeSet<&str> = named.collect();
     for (service, program) in &ours {
         let variables = environment(&compose, service);
-        let unknown: Vec<&&str> = variables.keys().filter(|name| !known.contains(**name)).collect();
+        let unknown: Vec<&&str> =
+            variables.keys().filter(|name| !known.contains(**name) || !named.contains(**name)).collect();
         assert!(unknown.is_empty(), "{service} is given {unknown:?}, which nothing reads");
-        assert!(variables.contains_key(SHARED[0]), "{service} has no database");
+        assert!(variables.contains_key(PLACE[0]), "{service} has no database");
         let needs_brokers = *program == "outbox-relay" || *service != "shop" && *program == "order-processor";
         assert_eq!(variables.contains_key(Kind::Kafka.variable()), needs_brokers, "{service}");
     }
@@ -145,7 +169,7 @@ fn databases_have_a_relay_and_a_namespace_each_and_three_workers() {
     let places = |services: &[&str]| {
         let place = |service: &&str| {
             let variables = environment(&compose, service);
-            (variables[SHARED[0]].to_owned(), variables[SHARED[1]].to_owned())
+            (variables[PLACE[0]].to_owned(), variables[PLACE[1]].to_owned())
         };
         services.iter().map(place).collect::<BTreeSet<_>>()
     };
