@@ -13,6 +13,7 @@ use super::moves::OWED_AFTER;
 use super::plan::is_retry_of;
 use crate::adapter::{
     BoxFuture, Change, DueTimer, Effect, Fence, Outcome, RetryKey, RetryRow, RetryUpdate, TimerKey,
+    TraceContext,
 };
 use crate::definition::TimeoutPart;
 use crate::{Error, EventId, Move, ProcessName, Record, RunState, Status, StatusCode, Transition, header};
@@ -146,7 +147,7 @@ impl<T: Object, S: Status> DueWork<T, S> {
             let key = due.timer.key.clone();
             // What has not begun when the engine ends is due at the next start.
             if !this.tasks.is_closed() {
-                this.fire(due, &owned, 1).await;
+                this.fire(due, &owned, 1, None).await;
             }
             this.forget_timer(key);
         });
@@ -232,7 +233,8 @@ impl<T: Object, S: Status> DueWork<T, S> {
         let Some(record) = self.record_of(&row).await else { return };
         let transition = Transition { to: Move::Resume, object: None };
         let paused_still = record.version == row.key.version && record.run_state == RunState::Paused;
-        let stamp = super::moves::Stamp::outside(crate::Actor::Engine);
+        let trace = TraceContext::of(&row.event.headers);
+        let stamp = super::moves::Stamp { trace, ..super::moves::Stamp::outside(crate::Actor::Engine) };
         match self.core.change(&record, transition, None, stamp) {
             Ok(change) if paused_still => {
                 self.store(record.run_state, change).await;

@@ -15,6 +15,7 @@ use super::lookups::Lookups;
 use super::metrics::ProcessMetrics;
 use super::moved::Moved;
 use super::outbox::{self, Outbox};
+use super::trace::Trace;
 use super::wait;
 use super::waiters::Waiters;
 use crate::adapter::{Backend, BackendError, Clock, DynScheduler, DynStore, DynStreamer, Waking};
@@ -31,6 +32,7 @@ pub(crate) struct Hub {
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) due: Arc<DueHints>,
     pub(crate) moved: Arc<Moved>,
+    pub(crate) trace: Trace,
     engines: tokio::sync::Mutex<Engines>,
     takers: Mutex<Takers>,
     life: CancellationToken,
@@ -64,7 +66,9 @@ impl Hub {
         let (store, streamer) = (Arc::clone(backend.store()), Arc::clone(backend.streamer()));
         let clock = store.clock();
         let acks = Arc::new(Acks::default());
-        let outbox = Arc::new(Outbox::new(Arc::clone(&store), Arc::clone(&streamer), Arc::clone(&acks)));
+        let trace = Trace::new(backend.trace_link().cloned());
+        let outbox = Outbox::new(Arc::clone(&store), Arc::clone(&streamer), Arc::clone(&acks), trace.clone());
+        let outbox = Arc::new(outbox);
         let (waiters, moved) = (Arc::new(Waiters::default()), Arc::new(Moved::default()));
         let due = Arc::new(DueHints::new(Arc::clone(&clock)));
         let aftermath = Aftermath {
@@ -73,6 +77,7 @@ impl Hub {
             waiters: Arc::clone(&waiters),
             due: Arc::clone(&due),
             moved: Arc::clone(&moved),
+            trace: trace.clone(),
         };
         let commits = CommitQueue::start(&store, &aftermath);
         let lookups = Lookups::start(&store);
@@ -87,6 +92,7 @@ impl Hub {
             waiters,
             due,
             moved,
+            trace,
             engines: tokio::sync::Mutex::default(),
             takers: Mutex::default(),
             life: CancellationToken::new(),

@@ -32,6 +32,7 @@ mod start;
 mod step;
 mod stored_run;
 mod timeout;
+mod trace;
 mod trigger;
 mod wait;
 mod waiters;

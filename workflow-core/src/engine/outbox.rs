@@ -16,6 +16,7 @@ use tracing::Instrument;
 use super::acks::Acks;
 use super::hub::Hub;
 use super::metrics::{ProcessMetrics, ProcessState};
+use super::trace::{self, BATCHES, Trace};
 use crate::adapter::{
     BackendError, Change, DeadLetter, DynStore, DynStreamer, Effect, Expect, Publication, SendOutcome,
     StoredOutboxRow, Waking,
@@ -37,6 +38,7 @@ pub(crate) struct Outbox {
     store: Arc<dyn DynStore>,
     streamer: Arc<dyn DynStreamer>,
     acks: Arc<Acks>,
+    trace: Trace,
     gate: Mutex<Gate>,
     wake: Notify,
     /// How often the table was asked to be read; until a pass that began after it has ended, nothing goes past it.
@@ -55,11 +57,17 @@ enum Passed {
 }
 
 impl Outbox {
-    pub(crate) fn new(store: Arc<dyn DynStore>, streamer: Arc<dyn DynStreamer>, acks: Arc<Acks>) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn DynStore>,
+        streamer: Arc<dyn DynStreamer>,
+        acks: Arc<Acks>,
+        trace: Trace,
+    ) -> Self {
         Self {
             store,
             streamer,
             acks,
+            trace,
             gate: Mutex::new(Gate::Closed),
             wake: Notify::new(),
             table_wanted: AtomicU64::new(0),
@@ -114,10 +122,14 @@ impl Outbox {
         if publications.is_empty() {
             return Ok(Passed::All);
         }
-        let span = tracing::debug_span!("publish", events = publications.len());
+        let of_runs = self.trace.publish_spans(&publications);
+        let span = tracing::debug_span!(target: BATCHES, "publish", events = publications.len());
         let rows: Vec<EventId> = publications.iter().map(|each| each.row).collect();
-        let outcomes = self.streamer.send(publications).instrument(span.clone()).await?;
-        span.in_scope(|| tracing::debug!("published"));
+        let sent = self.streamer.send(publications).instrument(span.clone()).await;
+        of_runs.iter().for_each(|span| trace::ended(span, sent.is_ok()));
+        drop(of_runs);
+        let outcomes = sent?;
+        span.in_scope(|| tracing::debug!(target: BATCHES, "published"));
         let durable = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == SendOutcome::Durable);
         let durable: Vec<EventId> = durable.map(|(row, _)| *row).collect();
         if !durable.is_empty() {
