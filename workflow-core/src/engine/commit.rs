@@ -10,7 +10,7 @@ use super::acks::Acks;
 use super::due::DueHints;
 use super::moved::Moved;
 use super::outbox::Outbox;
-use super::trace::{self, BATCHES, Trace};
+use super::trace::{self, BATCHES, Telling};
 use super::waiters::Waiters;
 use crate::adapter::{BackendError, Change, DynStore, Effect, ErrorKind, OutboxRow, Outcome, Publication};
 use crate::{EventId, RunId};
@@ -39,7 +39,7 @@ pub(crate) struct Aftermath {
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) due: Arc<DueHints>,
     pub(crate) moved: Arc<Moved>,
-    pub(crate) trace: Trace,
+    pub(crate) telling: Telling,
 }
 
 impl CommitQueue {
@@ -170,12 +170,15 @@ impl Committer {
         }
         let noted: Vec<Noted> = changes.iter().map(note).collect();
         let earliest_due = self.aftermath.due.earliest_of(&changes);
-        let of_runs = self.aftermath.trace.commit_spans(&changes);
+        let of_runs = self.aftermath.telling.trace.commit_spans(&changes);
         let span =
             tracing::debug_span!(target: BATCHES, "commit", changes = changes.len(), acked = acked.len());
+        let (count, begun) = (changes.len(), self.store.clock().elapsed());
         let answer = self.store.commit(changes, acked.clone()).instrument(span.clone()).await;
         span.in_scope(|| tracing::debug!(target: BATCHES, stored = answer.is_ok(), "commit ended"));
         of_runs.iter().for_each(|span| trace::ended(span, answer.is_ok()));
+        let took = self.store.clock().elapsed().saturating_sub(begun);
+        self.aftermath.telling.metrics.committed(count, took, answer.is_ok());
         drop(of_runs);
         self.aftermath.acks.left(acked, answer.is_ok());
         match answer {

@@ -16,7 +16,7 @@ use tracing::Instrument;
 use super::acks::Acks;
 use super::hub::Hub;
 use super::metrics::{ProcessMetrics, ProcessState};
-use super::trace::{self, BATCHES, Trace};
+use super::trace::{self, BATCHES, Telling};
 use crate::adapter::{
     BackendError, Change, DeadLetter, DynStore, DynStreamer, Effect, Expect, Publication, SendOutcome,
     StoredOutboxRow, Waking,
@@ -38,7 +38,7 @@ pub(crate) struct Outbox {
     store: Arc<dyn DynStore>,
     streamer: Arc<dyn DynStreamer>,
     acks: Arc<Acks>,
-    trace: Trace,
+    telling: Telling,
     gate: Mutex<Gate>,
     wake: Notify,
     /// How often the table was asked to be read; until a pass that began after it has ended, nothing goes past it.
@@ -58,16 +58,16 @@ enum Passed {
 
 impl Outbox {
     pub(crate) fn new(
-        store: Arc<dyn DynStore>,
-        streamer: Arc<dyn DynStreamer>,
-        acks: Arc<Acks>,
-        trace: Trace,
+        store: &Arc<dyn DynStore>,
+        streamer: &Arc<dyn DynStreamer>,
+        acks: &Arc<Acks>,
+        telling: Telling,
     ) -> Self {
         Self {
-            store,
-            streamer,
-            acks,
-            trace,
+            store: Arc::clone(store),
+            streamer: Arc::clone(streamer),
+            acks: Arc::clone(acks),
+            telling,
             gate: Mutex::new(Gate::Closed),
             wake: Notify::new(),
             table_wanted: AtomicU64::new(0),
@@ -122,12 +122,13 @@ impl Outbox {
         if publications.is_empty() {
             return Ok(Passed::All);
         }
-        let of_runs = self.trace.publish_spans(&publications);
+        let of_runs = self.telling.trace.publish_spans(&publications);
         let span = tracing::debug_span!(target: BATCHES, "publish", events = publications.len());
         let rows: Vec<EventId> = publications.iter().map(|each| each.row).collect();
         let sent = self.streamer.send(publications).instrument(span.clone()).await;
         of_runs.iter().for_each(|span| trace::ended(span, sent.is_ok()));
         drop(of_runs);
+        self.telling.metrics.published(rows.len(), sent.is_ok());
         let outcomes = sent?;
         span.in_scope(|| tracing::debug!(target: BATCHES, "published"));
         let durable = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == SendOutcome::Durable);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tracing::Span;
 
+use super::backend_metrics::BackendMetrics;
 use crate::adapter::{Change, OutboxRow, Publication, TraceContext, TraceLink, publish_span};
 use crate::{Event, Headers};
 
@@ -13,6 +14,13 @@ pub(crate) const BATCHES: &str = "workflow_core::batches";
 /// The backend's link to a tracing system, if it has one.
 #[derive(Clone, Default)]
 pub(crate) struct Trace(Option<Arc<dyn TraceLink>>);
+
+/// What those who store and publish for all workflows tell the outside.
+#[derive(Clone)]
+pub(crate) struct Telling {
+    pub(crate) trace: Trace,
+    pub(crate) metrics: BackendMetrics,
+}
 
 impl Trace {
     pub(crate) fn new(link: Option<Arc<dyn TraceLink>>) -> Self {
