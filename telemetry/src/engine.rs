@@ -80,7 +80,8 @@ impl Engines {
     fn observe_backends(&self, name: &str, observer: &dyn AsyncInstrument<f64>) {
         let watched = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let of_all = watched.backends.iter().flat_map(|metrics| of_name(metrics.samples(), name));
-        observer.observe(of_all.map(|sample| sample.value).sum(), &[]);
+        // The sum of nothing is a negative zero, which looks odd.
+        observer.observe(of_all.fold(0.0, |sum, sample| sum + sample.value), &[]);
     }
 }
 

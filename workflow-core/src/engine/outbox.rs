@@ -39,6 +39,7 @@ pub(crate) struct Outbox {
     streamer: Arc<dyn DynStreamer>,
     acks: Arc<Acks>,
     telling: Telling,
+    held: trace::Held,
     gate: Mutex<Gate>,
     wake: Notify,
     /// How often the table was asked to be read; until a pass that began after it has ended, nothing goes past it.
@@ -68,6 +69,7 @@ impl Outbox {
             streamer: Arc::clone(streamer),
             acks: Arc::clone(acks),
             telling,
+            held: trace::Held::default(),
             gate: Mutex::new(Gate::Closed),
             wake: Notify::new(),
             table_wanted: AtomicU64::new(0),
@@ -122,7 +124,7 @@ impl Outbox {
         if publications.is_empty() {
             return Ok(Passed::All);
         }
-        let of_runs = self.telling.trace.publish_spans(&publications);
+        let of_runs = self.telling.trace.publish_spans(&publications, &self.held);
         let span = tracing::debug_span!(target: BATCHES, "publish", events = publications.len());
         let rows: Vec<EventId> = publications.iter().map(|each| each.row).collect();
         let sent = self.streamer.send(publications).instrument(span.clone()).await;
@@ -131,6 +133,10 @@ impl Outbox {
         self.telling.metrics.published(rows.len(), sent.is_ok());
         let outcomes = sent?;
         span.in_scope(|| tracing::debug!(target: BATCHES, "published"));
+        if self.telling.trace.is_on() {
+            let held = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == SendOutcome::Held);
+            self.held.note(held.map(|(row, _)| *row));
+        }
         let durable = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == SendOutcome::Durable);
         let durable: Vec<EventId> = durable.map(|(row, _)| *row).collect();
         if !durable.is_empty() {
@@ -213,6 +219,9 @@ impl Outbox {
 
     /// These rows can go.
     pub(crate) fn acks_of(&self, settled: Vec<EventId>) {
+        if self.telling.trace.is_on() {
+            self.held.forget(&settled);
+        }
         self.acks.push(settled);
     }
 

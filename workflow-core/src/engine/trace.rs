@@ -1,12 +1,13 @@
 //! How the engine's spans become one trace a run. Without a link all of this does nothing.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::Span;
 
 use super::backend_metrics::BackendMetrics;
 use crate::adapter::{Change, OutboxRow, Publication, TraceContext, TraceLink, publish_span};
-use crate::{Event, Headers};
+use crate::{Event, EventId, Headers};
 
 /// The target of spans over a whole batch of changes or events, which belong to no one run's trace.
 pub(crate) const BATCHES: &str = "workflow_core::batches";
@@ -20,6 +21,27 @@ pub(crate) struct Trace(Option<Arc<dyn TraceLink>>);
 pub(crate) struct Telling {
     pub(crate) trace: Trace,
     pub(crate) metrics: BackendMetrics,
+}
+
+/// The rows whose events the stream holds; noted only where spans are looked at.
+#[derive(Default)]
+pub(crate) struct Held(Mutex<HashSet<EventId>>);
+
+impl Held {
+    pub(crate) fn note(&self, rows: impl Iterator<Item = EventId>) {
+        self.lock().extend(rows);
+    }
+
+    pub(crate) fn forget(&self, rows: &[EventId]) {
+        let mut held = self.lock();
+        rows.iter().for_each(|row| {
+            held.remove(row);
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<EventId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Trace {
@@ -59,10 +81,18 @@ impl Trace {
         rows.filter_map(|row| commit_span(&**link, row)).collect()
     }
 
-    /// A span an event, in its run's trace, to hold while they are sent together.
-    pub(crate) fn publish_spans(&self, publications: &[Publication]) -> Vec<Span> {
+    /// A span an event, in its run's trace, to hold while they are sent together. What is `held` by the stream already
+    /// is only offered again, and has had its span.
+    pub(crate) fn publish_spans(&self, publications: &[Publication], held: &Held) -> Vec<Span> {
         let Some(link) = &self.0 else { return Vec::new() };
-        publications.iter().filter_map(|each| publish_span(&**link, &each.event)).collect()
+        let held = held.lock();
+        let new = publications.iter().filter(|each| !held.contains(&each.row));
+        new.filter_map(|each| publish_span(&**link, &each.event)).collect()
+    }
+
+    /// Whether there is anybody to tell of spans.
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.is_some()
     }
 }
 
