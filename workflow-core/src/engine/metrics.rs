@@ -282,6 +282,15 @@ impl<T: Object, S: Status> Client<T, S> {
     }
 
     /// What was counted and measured here for all workflows on the client's backend together.
+    ///
+    /// ```
+    /// # use workflow_shop::*;
+    /// # example!(running =>
+    /// running.trigger("order-17", Order { cents: 4_200 }).await?;
+    /// let samples = running.backend_metrics().samples();
+    /// assert!(samples.iter().any(|it| it.name == "workflow_commit_failures" && it.value == 0.0));
+    /// # );
+    /// ```
     pub fn backend_metrics(&self) -> &BackendMetrics {
         &self.core().hub.metrics
     }
