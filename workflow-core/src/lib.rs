@@ -12,8 +12,8 @@ pub mod testing;
 
 pub use definition::*;
 pub use engine::{
-    Awaited, CallbackCall, Client, LATENCY_BOUNDS_SECONDS, Metrics, Object, ProcessState, RunPage, Running,
-    Sample, Shutdown, Start, StoredRun, Trigger, Wait,
+    Awaited, BATCH_BOUNDS, BackendMetrics, CallbackCall, Client, LATENCY_BOUNDS_SECONDS, Measurement,
+    Metrics, Object, ProcessState, RunPage, Running, Sample, Shutdown, Start, StoredRun, Trigger, Wait,
 };
 pub use error::Error;
 pub use model::*;

@@ -10,7 +10,7 @@ use super::{
     BackendError, BoxFuture, Callback, Change, Clock, Cursor, DeadLetter, Delivery, DriverlessSlice, DueWork,
     EpochClaim, EventReceiver, EventStreamer, Found, Generation, HistoryQuery, Lease, ListPage, ListQuery,
     OutboxPage, Outcome, Position, Publication, Reach, RetryKey, RetryRow, RoleClaim, RoleScheduler,
-    SendOutcome, SlotKey, StartAt, Store, StoreLimits, Unreadable, Waking,
+    SendOutcome, SlotKey, StartAt, Store, StoreLimits, TraceLink, Unreadable, Waking,
 };
 use crate::{
     Epoch, EventId, ForeignId, GroupName, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode,
@@ -375,6 +375,7 @@ pub struct Backend {
     store: Arc<dyn DynStore>,
     streamer: Arc<dyn DynStreamer>,
     scheduler: Arc<dyn DynScheduler>,
+    trace_link: Option<Arc<dyn TraceLink>>,
     shared: Arc<OnceLock<Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -385,8 +386,21 @@ impl Backend {
             store: Arc::new(store),
             streamer: Arc::new(streamer),
             scheduler: Arc::new(scheduler),
+            trace_link: None,
             shared: Arc::default(),
         }
+    }
+
+    /// Ties the spans of what runs on this backend to a tracing system; see [`TraceLink`]. It is for the start of a
+    /// program: what runs on clones that were made before knows nothing of it, and shares nothing with what runs on this.
+    #[must_use]
+    pub fn with_trace_link(self, link: impl TraceLink) -> Self {
+        Self { trace_link: Some(Arc::new(link)), shared: Arc::default(), ..self }
+    }
+
+    /// The link to a tracing system, if there is one.
+    pub fn trace_link(&self) -> Option<&Arc<dyn TraceLink>> {
+        self.trace_link.as_ref()
     }
 
     /// The store.

@@ -14,6 +14,7 @@ mod reach;
 mod relay_store;
 mod role_scheduler;
 mod store;
+mod trace_link;
 
 pub use backend::{Backend, DynReceiver, DynScheduler, DynStore, DynStreamer};
 pub use change::{
@@ -34,3 +35,4 @@ pub use role_scheduler::{EpochClaim, Lease, RoleClaim, RoleScheduler};
 pub use store::{
     BoxFuture, DueTimer, DueWork, Found, OutboxPage, Store, StoreLimits, StoredOutboxRow, Waking,
 };
+pub use trace_link::{TraceContext, TraceLink, publish_span};

@@ -28,6 +28,7 @@ impl<T: Object, S: Status> ApiCalls<T, S> for Calls<T, S> {
         Box::pin(async move {
             self.0
                 .trigger(NewRun {
+                    run_id: crate::RunId::generate(),
                     foreign_id: ForeignId::new(foreign_id)?,
                     object,
                     start: self.0.definition.start,

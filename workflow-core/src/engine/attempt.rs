@@ -82,12 +82,15 @@ impl Limits {
 pub(crate) fn attempt_span(process: &str, record: &Record, attempt: u32) -> Span {
     tracing::debug_span!(
         "attempt",
-        process,
-        workflow = %record.workflow_name,
+        otel.kind = "consumer",
+        process_name = process,
+        workflow_name = %record.workflow_name,
         run_id = %record.run_id,
         foreign_id = %record.foreign_id,
-        version = %record.version,
+        status = record.status.get(),
+        version = record.version.get(),
         attempt,
+        otel.status_code = tracing::field::Empty,
     )
 }
 
@@ -105,13 +108,30 @@ pub(crate) async fn guarded<V>(
         let _entered = limits.span.enter();
         if let Poll::Ready(ended) = Pin::new(&mut call).poll(cx) {
             let ended = ended.unwrap_or_else(|panic| Err(panicked(&*panic)));
-            tracing::debug!(failed = ended.is_err(), "attempt ended");
+            note_end(&limits.span, &ended);
             return Poll::Ready(Ok(ended));
         }
         ending.begun = true;
-        reached.get_or_insert_with(|| limits.reached()).as_mut().poll(cx).map(Err)
+        reached.get_or_insert_with(|| limits.reached()).as_mut().poll(cx).map(|stopped| {
+            tracing::debug!(?stopped, "attempt stopped");
+            if matches!(stopped, Stopped::TimedOut) {
+                limits.span.record("otel.status_code", "ERROR");
+            }
+            Err(stopped)
+        })
     })
     .await
+}
+
+/// Notes in a call's span how it ended.
+pub(crate) fn note_end<V>(span: &Span, ended: &Result<V, StepError>) {
+    match ended {
+        Ok(_) => tracing::debug!("attempt ended"),
+        Err(error) => {
+            span.record("otel.status_code", "ERROR");
+            tracing::debug!(error = %error.reason(), failure = ?error.failure(), "attempt failed");
+        }
+    }
 }
 
 /// Forgets the signal of a call, also when the call's future is dropped.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::attempt::{Limits, attempt_span, guarded};
@@ -11,7 +12,10 @@ use super::core::{Core, Object, unexpected};
 use super::moves::Stamp;
 use crate::adapter::{Callback, Change, Effect, Expect, Outcome};
 use crate::definition::{CallbackOutcome, CallbackPart, Payload};
-use crate::{Actor, Error, ForeignId, Next, Options, Record, Run, RunState, Status, StatusCode, Transition};
+use crate::{
+    Actor, Error, ForeignId, Next, Options, Record, Run, RunState, Status, StatusCode, Transition,
+    WorkflowName,
+};
 
 /// How often a callback is tried again when others store the run meanwhile.
 pub(crate) const CONTENTION_MAX: u32 = 16;
@@ -49,6 +53,11 @@ enum Meeting {
 impl<T: Object, S: Status> Core<T, S> {
     /// Calls back the latest run of a foreign id.
     pub(crate) async fn callback(&self, call: Call) -> Result<CallbackOutcome, Error> {
+        let span = callback_span(&self.definition.name, &call.foreign_id);
+        self.callback_within(call).instrument(span).await
+    }
+
+    async fn callback_within(&self, call: Call) -> Result<CallbackOutcome, Error> {
         for _ in 0..CONTENTION_MAX {
             let latest = self.hub.store.latest(&self.definition.name, &call.foreign_id).await?;
             let Some(record) = latest else { return Ok(CallbackOutcome::NoRun) };
@@ -196,6 +205,11 @@ impl<T: Object, S: Status> Core<T, S> {
             Err(_) => Ok(Applying::Refused),
         }
     }
+}
+
+/// The span of a callback, around the attempts of its functions.
+pub(crate) fn callback_span(workflow: &WorkflowName, foreign_id: &ForeignId) -> tracing::Span {
+    tracing::debug_span!("callback", workflow_name = %workflow, %foreign_id)
 }
 
 /// Keeps a callback until its status is entered. The version makes sure that it is not being entered right now.

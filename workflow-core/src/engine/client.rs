@@ -12,6 +12,7 @@ use super::callback::Call;
 use super::core::{Core, Object};
 use super::metrics::{Metrics, ProcessState};
 use super::stored_run::{RunPage, StoredRun};
+use super::trace::BATCHES;
 use super::trigger::{Start, Trigger};
 use super::wait::Wait;
 use crate::adapter::{BoxFuture, DeadLetter, HistoryQuery, ListQuery};
@@ -125,7 +126,7 @@ impl<T: Object, S: Status> Client<T, S> {
         let origin: Arc<str> = std::panic::Location::caller().to_string().into();
         let core = Arc::clone(&self.core);
         let runs: Vec<Start<T, S>> = runs.into_iter().map(Into::into).collect();
-        let span = tracing::debug_span!("trigger", workflow = %core.definition.name, runs = runs.len());
+        let span = tracing::debug_span!(target: BATCHES, "trigger", workflow_name = %core.definition.name, runs = runs.len());
         let started = async move {
             let mut answers = Vec::with_capacity(runs.len());
             let mut runs = runs.into_iter().peekable();
@@ -318,11 +319,15 @@ impl<T: Object, S: Status> Core<T, S> {
         let mut answers: Vec<Option<Result<RunId, Error>>> = Vec::with_capacity(slice.len());
         let mut lanes: Vec<Vec<(usize, ForeignId, crate::adapter::Change)>> = Vec::new();
         lanes.resize_with(self.hub.commits.lanes(), Vec::new);
+        // They end with the slice: until then it is not known that the runs are stored.
+        let mut spans = Vec::new();
         for (at, start) in slice.into_iter().enumerate() {
             answers.push(None);
             let made = self.to_start(start, Arc::clone(origin)).and_then(|new| {
-                let foreign_id = new.foreign_id.clone();
-                Ok((foreign_id, self.new_run(new)?))
+                let (foreign_id, span) = (new.foreign_id.clone(), self.trigger_span(&new));
+                let change = span.in_scope(|| self.new_run(new))?;
+                spans.push(span);
+                Ok((foreign_id, change))
             });
             match made {
                 Ok((foreign_id, change)) => {

@@ -10,6 +10,7 @@ use super::acks::Acks;
 use super::due::DueHints;
 use super::moved::Moved;
 use super::outbox::Outbox;
+use super::trace::{self, BATCHES, Telling};
 use super::waiters::Waiters;
 use crate::adapter::{BackendError, Change, DynStore, Effect, ErrorKind, OutboxRow, Outcome, Publication};
 use crate::{EventId, RunId};
@@ -44,6 +45,7 @@ pub(crate) struct Aftermath {
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) due: Arc<DueHints>,
     pub(crate) moved: Arc<Moved>,
+    pub(crate) telling: Telling,
 }
 
 impl CommitQueue {
@@ -197,9 +199,16 @@ impl Keeper {
         }
         let noted: Vec<Noted> = changes.iter().map(note).collect();
         let earliest_due = self.aftermath.due.earliest_of(&changes);
-        let span = tracing::debug_span!("commit", changes = changes.len(), acked = acked.len());
+        let of_runs = self.aftermath.telling.trace.commit_spans(&changes);
+        let span =
+            tracing::debug_span!(target: BATCHES, "commit", changes = changes.len(), acked = acked.len());
+        let (count, begun) = (changes.len(), self.store.clock().elapsed());
         let answer = self.store.commit(changes, acked.clone()).instrument(span.clone()).await;
-        span.in_scope(|| tracing::debug!(stored = answer.is_ok(), "commit ended"));
+        span.in_scope(|| tracing::debug!(target: BATCHES, stored = answer.is_ok(), "commit ended"));
+        of_runs.iter().for_each(|span| trace::ended(span, answer.is_ok()));
+        let took = self.store.clock().elapsed().saturating_sub(begun);
+        self.aftermath.telling.metrics.committed(count, took, answer.is_ok());
+        drop(of_runs);
         self.aftermath.acks.left(acked, answer.is_ok());
         match answer {
             Ok(outcomes) => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use tracing::Instrument;
 
 use super::attempt::panicked;
 use super::core::{Core, Object};
@@ -80,7 +81,7 @@ impl<T: Object, S: Status> ConnectorProcess<T, S> {
         let mut attempt = 1;
         loop {
             let begun = self.core.hub.clock.elapsed();
-            let called = self.call(event).await;
+            let called = self.call(event).instrument(self.span(event, attempt)).await;
             self.metrics.took(self.core.hub.clock.elapsed().saturating_sub(begun));
             let Err(error) = called else { return Ok(()) };
             self.metrics.error();
@@ -96,6 +97,21 @@ impl<T: Object, S: Status> ConnectorProcess<T, S> {
         }
     }
 
+    /// The span of a call of the connector's function; in the source's own trace, if the event came with a context.
+    fn span(&self, event: &ConnectorEvent, attempt: u32) -> tracing::Span {
+        let span = tracing::debug_span!(
+            "connector",
+            otel.kind = "consumer",
+            process_name = %self.group,
+            workflow_name = %self.core.definition.name,
+            event_id = %event.id,
+            attempt,
+            otel.status_code = tracing::field::Empty,
+        );
+        self.core.hub.trace.follow(&span, &event.headers);
+        span
+    }
+
     async fn call(&self, event: &ConnectorEvent) -> Result<(), StepError> {
         let call = AssertUnwindSafe((self.part().call)(&self.api, event)).catch_unwind();
         let called = match self.part().options.attempt_timeout {
@@ -107,7 +123,9 @@ impl<T: Object, S: Status> ConnectorProcess<T, S> {
                 }
             },
         };
-        called.unwrap_or_else(|panic| Err(panicked(&*panic)))
+        let called = called.unwrap_or_else(|panic| Err(panicked(&*panic)));
+        super::attempt::note_end(&tracing::Span::current(), &called);
+        called
     }
 
     async fn set_aside(

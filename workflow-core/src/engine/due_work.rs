@@ -13,6 +13,7 @@ use super::moves::OWED_AFTER;
 use super::plan::is_retry_of;
 use crate::adapter::{
     BoxFuture, Change, DueTimer, Effect, Fence, Outcome, RetryKey, RetryRow, RetryUpdate, TimerKey,
+    TraceContext,
 };
 use crate::definition::TimeoutPart;
 use crate::{Error, EventId, Move, ProcessName, Record, RunState, Status, StatusCode, Transition, header};
@@ -165,7 +166,7 @@ impl<T: Object, S: Status> DueWork<T, S> {
             let owner = this.owner_of(due.timer.status);
             let is_owned = owner.is_some_and(|now| now.fence.epoch == owned.fence.epoch);
             if is_owned && !this.tasks.is_closed() {
-                this.fire(due, &owned, 1).await;
+                this.fire(due, &owned, 1, None).await;
             }
             this.forget_timer(key);
         });
@@ -258,8 +259,9 @@ impl<T: Object, S: Status> DueWork<T, S> {
         let Some(record) = self.record_of(&row).await else { return };
         let transition = Transition { to: Move::Resume, object: None };
         let paused_still = record.version == row.key.version && record.run_state == RunState::Paused;
+        let trace = TraceContext::of(&row.event.headers);
         let outside = super::moves::Stamp::outside(crate::Actor::Engine);
-        let stamp = super::moves::Stamp { fence: Some(fence), ..outside };
+        let stamp = super::moves::Stamp { fence: Some(fence), trace, ..outside };
         match self.core.change(&record, transition, None, stamp) {
             Ok(change) if paused_still => {
                 self.store(record.run_state, change).await;

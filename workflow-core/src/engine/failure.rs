@@ -7,7 +7,9 @@ use bytes::Bytes;
 use super::core::{Core, Object};
 use super::moves::Stamp;
 use super::work::{Made, Task};
-use crate::adapter::{BackendError, Change, DeadLetter, Effect, Expect, RetryKey, RetryUpdate, Unreadable};
+use crate::adapter::{
+    BackendError, Change, DeadLetter, Effect, Expect, RetryKey, RetryUpdate, TraceContext, Unreadable,
+};
 use crate::definition::{PauseAfter, ProcessOptions};
 use crate::{Actor, Due, Failure, Move, PausedBy, ProcessName, Status, StepError, Transition, WorkflowName};
 
@@ -101,7 +103,12 @@ impl<T: Object, S: Status> Core<T, S> {
     /// Pauses a run by the engine.
     pub(crate) fn pause_for(&self, task: &Task, attempt: u32, reason: Arc<str>) -> Made {
         let transition = Transition { to: Move::Pause { reason, by: PausedBy::Engine }, object: None };
-        let stamp = Stamp { attempt, fence: Some(task.fence.clone()), ..Stamp::outside(Actor::Engine) };
+        let stamp = Stamp {
+            attempt,
+            fence: Some(task.fence.clone()),
+            trace: TraceContext::of(&task.event.headers),
+            ..Stamp::outside(Actor::Engine)
+        };
         match self.change(&task.record, transition, None, stamp) {
             Ok(change) => Made::change(change),
             Err(_) => Made::Again,

@@ -11,7 +11,7 @@ use super::failure::GivingUp;
 use super::metrics::ProcessMetrics;
 use super::moves::Stamp;
 use super::work::{Made, Task, Work};
-use crate::adapter::{BackendError, BoxFuture, Effect, RetryKey, RetryUpdate};
+use crate::adapter::{BackendError, BoxFuture, Effect, RetryKey, RetryUpdate, TraceContext};
 use crate::definition::HookPart;
 use crate::{
     Actor, Consumer, Due, Move, ProcessName, Record, RunState, Status, StepError, Transition, Version,
@@ -84,6 +84,7 @@ impl<T: Object, S: Status> HookWork<T, S> {
         let mut run = opened.map_err(|error| Some(terminal(error)))?;
         let options = &self.part().options;
         let span = attempt_span(self.process.as_str(), &task.record, task.event.attempt());
+        self.core.hub.trace.follow(&span, &task.event.headers);
         let call = (run.id(), run.version());
         let limits = Limits::new(call, span, options, &self.core.hub.clock, &self.core.signals);
         let called = guarded((self.part().call)(&mut run), limits).await;
@@ -191,6 +192,7 @@ impl<T: Object, S: Status> DeleteWork<T, S> {
         let stamp = Stamp {
             attempt: task.event.attempt(),
             fence: Some(task.fence.clone()),
+            trace: TraceContext::of(&task.event.headers),
             ..Stamp::outside(Actor::Engine)
         };
         match self.core.change(&task.record, transition, None, stamp) {

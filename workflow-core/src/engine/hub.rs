@@ -9,12 +9,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::acks::Acks;
+use super::backend_metrics::BackendMetrics;
 use super::commit::{Aftermath, CommitQueue};
 use super::due::{self, DueHints, Takers, TakesDue};
 use super::lookups::Lookups;
 use super::metrics::ProcessMetrics;
 use super::moved::Moved;
 use super::outbox::{self, Outbox};
+use super::trace::{Telling, Trace};
 use super::wait;
 use super::waiters::Waiters;
 use crate::adapter::{Backend, BackendError, Clock, DynScheduler, DynStore, DynStreamer, Reach, Waking};
@@ -31,6 +33,8 @@ pub(crate) struct Hub {
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) due: Arc<DueHints>,
     pub(crate) moved: Arc<Moved>,
+    pub(crate) trace: Trace,
+    pub(crate) metrics: BackendMetrics,
     engines: tokio::sync::Mutex<Engines>,
     takers: Mutex<Takers>,
     life: CancellationToken,
@@ -64,7 +68,10 @@ impl Hub {
         let (store, streamer) = (Arc::clone(backend.store()), Arc::clone(backend.streamer()));
         let clock = store.clock();
         let acks = Arc::new(Acks::default());
-        let outbox = Arc::new(Outbox::new(Arc::clone(&store), Arc::clone(&streamer), Arc::clone(&acks)));
+        let trace = Trace::new(backend.trace_link().cloned());
+        let metrics = BackendMetrics::default();
+        let telling = Telling { trace: trace.clone(), metrics: metrics.clone() };
+        let outbox = Arc::new(Outbox::new(&store, &streamer, &acks, telling.clone()));
         let (waiters, moved) = (Arc::new(Waiters::default()), Arc::new(Moved::default()));
         let due = Arc::new(DueHints::new(Arc::clone(&clock)));
         let aftermath = Aftermath {
@@ -73,6 +80,7 @@ impl Hub {
             waiters: Arc::clone(&waiters),
             due: Arc::clone(&due),
             moved: Arc::clone(&moved),
+            telling,
         };
         let commits = CommitQueue::start(&store, &aftermath);
         let lookups = Lookups::start(&store);
@@ -87,6 +95,8 @@ impl Hub {
             waiters,
             due,
             moved,
+            trace,
+            metrics,
             engines: tokio::sync::Mutex::default(),
             takers: Mutex::default(),
             life: CancellationToken::new(),

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::callback::Applying;
+use tracing::Instrument;
+
+use super::callback::{Applying, callback_span};
 use super::core::{Core, Object};
 use super::failure::GivingUp;
 use super::metrics::ProcessMetrics;
@@ -25,7 +27,9 @@ impl<T: Object, S: Status> Work for InboxWork<T, S> {
 
     fn work(self: Arc<Self>, task: Task) -> BoxFuture<'static, Made> {
         Box::pin(async move {
-            match self.apply(&task).await {
+            let span = callback_span(&self.core.definition.name, &task.record.foreign_id);
+            self.core.hub.trace.follow(&span, &task.event.headers);
+            match self.apply(&task).instrument(span).await {
                 Ok(made) => made,
                 Err(error) => self.failed(&task, error).await,
             }

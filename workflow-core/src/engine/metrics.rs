@@ -5,7 +5,11 @@ use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::{RunState, Skip};
+use super::backend_metrics::BackendMetrics;
+use super::client::Client;
+use super::core::Object;
+use super::histogram::{Histogram, Measurement, Observed};
+use crate::{RunState, Skip, Status, WorkflowName};
 
 /// What a process of a workflow is doing.
 ///
@@ -60,6 +64,7 @@ pub struct Metrics(Arc<Instruments>);
 
 #[derive(Default)]
 struct Instruments {
+    observed: Observed,
     processes: RwLock<BTreeMap<Arc<str>, Arc<ProcessMetrics>>>,
     run_state_changes: [[AtomicU64; RunState::ALL.len()]; RunState::ALL.len()],
     conflicts: AtomicU64,
@@ -94,8 +99,8 @@ impl Metrics {
     /// ```
     pub fn samples(&self) -> Vec<Sample> {
         let mut samples = Vec::new();
-        for (name, process) in self.0.processes.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            process.samples(name, &mut samples);
+        for process in self.0.processes.read().unwrap_or_else(PoisonError::into_inner).values() {
+            process.samples(&mut samples);
         }
         for (from, row) in RunState::ALL.iter().zip(&self.0.run_state_changes) {
             for (to, count) in
@@ -121,6 +126,19 @@ impl Metrics {
         samples
     }
 
+    /// Has an observer told of each measurement of a histogram from now on; it is called on the engine's path and must
+    /// not block. Tells whether it is taken: the first one stays.
+    ///
+    /// ```
+    /// use workflow_core::Metrics;
+    /// let metrics = Metrics::default();
+    /// assert!(metrics.observe(|measured| println!("{} {}", measured.name, measured.value)));
+    /// assert!(!metrics.observe(drop));
+    /// ```
+    pub fn observe(&self, observer: impl Fn(Measurement<'_>) + Send + Sync + 'static) -> bool {
+        self.0.observed.set(Box::new(observer)).is_ok()
+    }
+
     /// What each process is doing, by name.
     pub fn states(&self) -> BTreeMap<String, ProcessState> {
         let processes = self.0.processes.read().unwrap_or_else(PoisonError::into_inner);
@@ -129,8 +147,9 @@ impl Metrics {
 
     pub(crate) fn process(&self, name: &Arc<str>, lag_alert: Duration) -> Arc<ProcessMetrics> {
         let mut processes = self.0.processes.write().unwrap_or_else(PoisonError::into_inner);
-        let process =
-            processes.entry(Arc::clone(name)).or_insert_with(|| Arc::new(ProcessMetrics::new(lag_alert)));
+        let process = processes.entry(Arc::clone(name)).or_insert_with(|| {
+            Arc::new(ProcessMetrics::new(Arc::clone(name), lag_alert, Arc::clone(&self.0.observed)))
+        });
         Arc::clone(process)
     }
 
@@ -169,20 +188,32 @@ pub(crate) struct ProcessMetrics {
     state: AtomicU8,
     lag_millis: AtomicI64,
     lag_alert: Duration,
-    latency: [AtomicU64; LATENCY_BOUNDS_SECONDS.len() + 1],
-    latency_nanos: AtomicU64,
+    name: Arc<str>,
+    takeovers: AtomicU64,
+    latency: Histogram,
     errors: AtomicU64,
     skipped: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl ProcessMetrics {
-    fn new(lag_alert: Duration) -> Self {
+    fn new(name: Arc<str>, lag_alert: Duration, observed: Observed) -> Self {
+        let series = [
+            "workflow_process_latency_seconds_bucket",
+            "workflow_process_latency_seconds_sum",
+            "workflow_process_latency_seconds_count",
+        ];
         Self {
             state: AtomicU8::new(0),
             lag_millis: AtomicI64::new(0),
             lag_alert,
-            latency: Default::default(),
-            latency_nanos: AtomicU64::new(0),
+            name,
+            takeovers: AtomicU64::new(0),
+            latency: Histogram::new(
+                "workflow_process_latency_seconds",
+                series,
+                &LATENCY_BOUNDS_SECONDS,
+                observed,
+            ),
             errors: AtomicU64::new(0),
             skipped: Mutex::default(),
         }
@@ -191,6 +222,9 @@ impl ProcessMetrics {
     pub(crate) fn set_state(&self, state: ProcessState) {
         let at = ProcessState::ALL.iter().position(|each| *each == state).unwrap_or_default();
         self.state.store(u8::try_from(at).unwrap_or_default(), Ordering::Relaxed);
+        if state == ProcessState::Running {
+            self.takeovers.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn state(&self) -> ProcessState {
@@ -202,11 +236,7 @@ impl ProcessMetrics {
     }
 
     pub(crate) fn took(&self, duration: Duration) {
-        let seconds = duration.as_secs_f64();
-        let at = LATENCY_BOUNDS_SECONDS.iter().position(|bound| seconds <= *bound);
-        self.latency[at.unwrap_or(LATENCY_BOUNDS_SECONDS.len())].fetch_add(1, Ordering::Relaxed);
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        self.latency_nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.latency.record(duration.as_secs_f64(), Some(&*self.name));
     }
 
     pub(crate) fn error(&self) {
@@ -217,8 +247,8 @@ impl ProcessMetrics {
         *self.skipped.lock().unwrap_or_else(PoisonError::into_inner).entry(reason.as_str()).or_default() += 1;
     }
 
-    fn samples(&self, process: &str, samples: &mut Vec<Sample>) {
-        let label = || ("process_name", process.to_owned());
+    fn samples(&self, samples: &mut Vec<Sample>) {
+        let label = || ("process_name", self.name.to_string());
         let mut put = |name, labels, value| samples.push(Sample { name, labels, value });
         let lag = self.lag_millis.load(Ordering::Relaxed) as f64 / 1000.0;
         put("workflow_process_lag_seconds", vec![label()], lag);
@@ -226,19 +256,42 @@ impl ProcessMetrics {
         put("workflow_process_lag_alert", vec![label()], alert);
         let state = f64::from(self.state.load(Ordering::Relaxed));
         put("workflow_process_states", vec![label()], state);
+        let owned = f64::from(u8::from(self.state() == ProcessState::Running));
+        put("workflow_role_owned", vec![label()], owned);
+        put("workflow_role_takeovers", vec![label()], self.takeovers.load(Ordering::Relaxed) as f64);
         put("workflow_process_error_count", vec![label()], self.errors.load(Ordering::Relaxed) as f64);
         for (reason, count) in self.skipped.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let labels = vec![label(), ("reason", (*reason).to_owned())];
             put("workflow_process_skipped_events_count", labels, *count as f64);
         }
-        let mut total = 0;
-        for (at, count) in self.latency.iter().enumerate() {
-            total += count.load(Ordering::Relaxed);
-            let bound = LATENCY_BOUNDS_SECONDS.get(at).map_or("+Inf".to_owned(), ToString::to_string);
-            put("workflow_process_latency_seconds_bucket", vec![label(), ("le", bound)], total as f64);
-        }
-        let sum = self.latency_nanos.load(Ordering::Relaxed) as f64 / 1e9;
-        put("workflow_process_latency_seconds_sum", vec![label()], sum);
-        put("workflow_process_latency_seconds_count", vec![label()], total as f64);
+        self.latency.samples(Some(&*self.name), samples);
+    }
+}
+
+impl<T: Object, S: Status> Client<T, S> {
+    /// The workflow's name.
+    ///
+    /// ```
+    /// # use workflow_shop::*;
+    /// # example!(running =>
+    /// assert_eq!(running.workflow_name().as_str(), "orders");
+    /// # );
+    /// ```
+    pub fn workflow_name(&self) -> &WorkflowName {
+        &self.core().definition.name
+    }
+
+    /// What was counted and measured here for all workflows on the client's backend together.
+    ///
+    /// ```
+    /// # use workflow_shop::*;
+    /// # example!(running =>
+    /// running.trigger("order-17", Order { cents: 4_200 }).await?;
+    /// let samples = running.backend_metrics().samples();
+    /// assert!(samples.iter().any(|it| it.name == "workflow_commit_failures" && it.value == 0.0));
+    /// # );
+    /// ```
+    pub fn backend_metrics(&self) -> &BackendMetrics {
+        &self.core().hub.metrics
     }
 }

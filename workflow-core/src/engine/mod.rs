@@ -3,6 +3,7 @@
 mod acks;
 mod api;
 mod attempt;
+mod backend_metrics;
 mod callback;
 mod client;
 mod commit;
@@ -12,6 +13,7 @@ mod core;
 mod due;
 mod due_work;
 mod failure;
+mod histogram;
 mod hook;
 mod hub;
 mod inbox;
@@ -32,6 +34,7 @@ mod start;
 mod step;
 mod stored_run;
 mod timeout;
+mod trace;
 mod trigger;
 mod wait;
 mod waiters;
@@ -39,8 +42,10 @@ mod work;
 
 use std::time::Duration;
 
+pub use self::backend_metrics::{BATCH_BOUNDS, BackendMetrics};
 pub use self::client::{CallbackCall, Client};
 pub use self::core::Object;
+pub use self::histogram::Measurement;
 pub use self::metrics::{LATENCY_BOUNDS_SECONDS, Metrics, ProcessState, Sample};
 pub use self::running::{Running, Shutdown};
 pub use self::stored_run::{RunPage, StoredRun};

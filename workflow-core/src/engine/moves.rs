@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::{Core, Object};
-use crate::adapter::{Change, Effect, Expect, Fence, NewTimer, OutboxRow, RetryKey, RetryUpdate, TimerKey};
+use crate::adapter::{
+    Change, Effect, Expect, Fence, NewTimer, OutboxRow, RetryKey, RetryUpdate, TimerKey, TraceContext,
+};
 use crate::definition::History;
 use crate::{
     Actor, Due, Event, EventId, HistoryEntry, Move, PausedBy, ProcessName, Record, Refusal, Run, RunId,
@@ -24,6 +26,8 @@ pub(crate) struct Stamp {
     pub(crate) retries_left: bool,
     /// Whether the timers of the status that the run stays in are known to be set.
     pub(crate) timers_set: bool,
+    /// Where in a trace it was made; that of the present span if nothing is said.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// What is known of the timers of the status that a change leaves its run in.
@@ -47,6 +51,7 @@ impl Stamp {
             fence: None,
             retries_left: true,
             timers_set: false,
+            trace: None,
         }
     }
 }
@@ -189,6 +194,9 @@ impl<T: Object, S: Status> Core<T, S> {
         let mut event = Event::of_record(&next, topic);
         if timers == Timers::Set {
             event.set_header(header::TIMERS_SET, "1");
+        }
+        if let Some(context) = stamp.trace.clone().or_else(|| self.hub.trace.current()) {
+            context.put(&mut event);
         }
         let event = Arc::new(event);
         self.owe(&next, &event, timers, &mut change.effects);

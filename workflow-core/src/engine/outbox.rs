@@ -16,6 +16,7 @@ use tracing::Instrument;
 use super::acks::Acks;
 use super::hub::Hub;
 use super::metrics::{ProcessMetrics, ProcessState};
+use super::trace::{self, BATCHES, Telling};
 use crate::adapter::{
     BackendError, Change, DeadLetter, DynStore, DynStreamer, Effect, Expect, Publication, SendOutcome,
     StoredOutboxRow, Waking,
@@ -37,6 +38,8 @@ pub(crate) struct Outbox {
     store: Arc<dyn DynStore>,
     streamer: Arc<dyn DynStreamer>,
     acks: Arc<Acks>,
+    telling: Telling,
+    held: trace::Held,
     gate: Mutex<Gate>,
     wake: Notify,
     /// How often the table was asked to be read; until a pass that began after it has ended, nothing goes past it.
@@ -57,11 +60,18 @@ enum Passed {
 }
 
 impl Outbox {
-    pub(crate) fn new(store: Arc<dyn DynStore>, streamer: Arc<dyn DynStreamer>, acks: Arc<Acks>) -> Self {
+    pub(crate) fn new(
+        store: &Arc<dyn DynStore>,
+        streamer: &Arc<dyn DynStreamer>,
+        acks: &Arc<Acks>,
+        telling: Telling,
+    ) -> Self {
         Self {
-            store,
-            streamer,
-            acks,
+            store: Arc::clone(store),
+            streamer: Arc::clone(streamer),
+            acks: Arc::clone(acks),
+            telling,
+            held: trace::Held::default(),
             gate: Mutex::new(Gate::Closed),
             wake: Notify::new(),
             table_wanted: AtomicU64::new(0),
@@ -117,19 +127,28 @@ impl Outbox {
         if publications.is_empty() {
             return Ok(Passed::All);
         }
-        let span = tracing::debug_span!("publish", events = publications.len());
+        let of_runs = self.telling.trace.publish_spans(&publications, &self.held);
+        let span = tracing::debug_span!(target: BATCHES, "publish", events = publications.len());
         let rows: Vec<(EventId, Arc<Event>)> =
             publications.iter().map(|each| (each.row, Arc::clone(&each.event))).collect();
-        let outcomes = self.streamer.send(publications).instrument(span.clone()).await?;
-        span.in_scope(|| tracing::debug!("published"));
-        let (mut durable, mut refused, mut passed) = (Vec::new(), Vec::new(), Passed::All);
+        let sent = self.streamer.send(publications).instrument(span.clone()).await;
+        of_runs.iter().for_each(|span| trace::ended(span, sent.is_ok()));
+        drop(of_runs);
+        self.telling.metrics.published(rows.len(), sent.is_ok());
+        let outcomes = sent?;
+        span.in_scope(|| tracing::debug!(target: BATCHES, "published"));
+        let (mut durable, mut held, mut refused, mut passed) =
+            (Vec::new(), Vec::new(), Vec::new(), Passed::All);
         for ((row, event), outcome) in rows.iter().zip(outcomes) {
             match outcome {
                 SendOutcome::Durable => durable.push(*row),
-                SendOutcome::Held => {}
+                SendOutcome::Held => held.push(*row),
                 SendOutcome::Full => passed = Passed::Full,
                 SendOutcome::Refused(reason) => refused.push(refused_row(*row, event, &reason)),
             }
+        }
+        if self.telling.trace.is_on() {
+            self.held.note(held.into_iter());
         }
         if !durable.is_empty() {
             self.acks.push(durable);
@@ -219,6 +238,9 @@ impl Outbox {
 
     /// These rows can go.
     pub(crate) fn acks_of(&self, settled: Vec<EventId>) {
+        if self.telling.trace.is_on() {
+            self.held.forget(&settled);
+        }
         self.acks.push(settled);
     }
 

@@ -100,6 +100,7 @@ impl<T: Object, S: Status> ScheduleProcess<T, S> {
         if wanted {
             let start = part.start.unwrap_or(self.core.definition.start);
             let new = NewRun {
+                run_id: crate::RunId::generate(),
                 foreign_id: part.foreign_id.clone(),
                 object: (part.object)(),
                 start,
@@ -109,11 +110,10 @@ impl<T: Object, S: Status> ScheduleProcess<T, S> {
             let permanent = |error: crate::Error| {
                 BackendError::with_source(ErrorKind::Permanent, "a schedule's run cannot be started", error)
             };
-            let mut change = self.core.new_run(new).map_err(permanent)?;
+            let span = self.core.trigger_span(&new);
+            let mut change = span.in_scope(|| self.core.new_run(new)).map_err(permanent)?;
             change.fence = Some(fence.clone());
             change.effects.extend(taking(key.clone()));
-            let workflow = &self.core.definition.name;
-            let span = tracing::debug_span!("trigger", %workflow, run_id = %change.run_id, foreign_id = %part.foreign_id);
             match self.core.hub.commit_one(change).instrument(span).await? {
                 Outcome::Stored(_) | Outcome::DuplicateKey => return Ok(()),
                 Outcome::DuplicateActiveRun { run_id } => {

@@ -9,7 +9,7 @@ use super::failure::GivingUp;
 use super::metrics::ProcessMetrics;
 use super::moves::Stamp;
 use super::work::{Made, Task, Work};
-use crate::adapter::{BoxFuture, Effect, Outcome, RetryKey, RetryRow, RetryUpdate};
+use crate::adapter::{BoxFuture, Effect, Outcome, RetryKey, RetryRow, RetryUpdate, TraceContext};
 use crate::definition::{PauseAfter, ProcessOptions, StepPart};
 use crate::{
     Actor, Consumer, Error, Failure, Move, Next, PausedBy, ProcessName, Run, Status, StepError, Transition,
@@ -94,7 +94,7 @@ impl<T: Object, S: Status> StepWork<T, S> {
     async fn attempt_now(&self, task: &Task) -> Made {
         let clock = &self.core.hub.clock;
         let begun = clock.elapsed();
-        let (run, next) = match self.call(task).await {
+        let Called { run, next, trace } = match self.call(task).await {
             Ok(called) => called,
             Err(Unfinished::Stopped(Stopped::Cancelled)) => return Made::Again,
             Err(Unfinished::Stopped(Stopped::TimedOut)) => {
@@ -107,7 +107,7 @@ impl<T: Object, S: Status> StepWork<T, S> {
         self.metrics.took(duration);
         match next {
             Next::Skip => self.skip(task),
-            next => match self.transition(run, next, task, duration) {
+            next => match self.transition(Called { run, next, trace }, task, duration) {
                 Ok(made) => made,
                 Err(error) => self.failed(task, terminal(error)).await,
             },
@@ -119,18 +119,21 @@ impl<T: Object, S: Status> StepWork<T, S> {
     }
 
     /// Calls the step, again within milliseconds if it fails and another attempt may help.
-    async fn call(&self, task: &Task) -> Result<(Run<T, S>, Next<S>), Unfinished> {
+    async fn call(&self, task: &Task) -> Result<Called<T, S>, Unfinished> {
         let mut repeated = 0;
         loop {
             let fence = Some(task.fence.clone());
             let opened = self.core.open(&task.record, task.event.attempt(), fence);
             let mut run = opened.map_err(|error| Unfinished::Failed(terminal(error)))?;
             let span = attempt_span(self.process.as_str(), &task.record, task.event.attempt());
+            let trace = &self.core.hub.trace;
+            trace.follow(&span, &task.event.headers);
+            let trace = trace.after(&span, &task.event);
             let call = (run.id(), run.version());
             let limits = Limits::new(call, span, self.options(), &self.core.hub.clock, &self.core.signals);
             let called = guarded((self.part().call)(&mut run), limits).await.map_err(Unfinished::Stopped)?;
             match called {
-                Ok(next) => return Ok((run, next)),
+                Ok(next) => return Ok(Called { run, next, trace }),
                 Err(error)
                     if error.failure() == Failure::Retryable
                         && repeated < self.options().in_place_retries =>
@@ -158,13 +161,8 @@ impl<T: Object, S: Status> StepWork<T, S> {
         Made::change(change)
     }
 
-    fn transition(
-        &self,
-        mut run: Run<T, S>,
-        next: Next<S>,
-        task: &Task,
-        duration: Duration,
-    ) -> Result<Made, Error> {
+    fn transition(&self, called: Called<T, S>, task: &Task, duration: Duration) -> Result<Made, Error> {
+        let Called { mut run, next, trace } = called;
         let to = self.core.wish(next, self.part().from, &self.part().to)?;
         let what = || format!("run {}", task.record.run_id);
         let object = self.core.encode(&run.object, what)?;
@@ -176,6 +174,7 @@ impl<T: Object, S: Status> StepWork<T, S> {
             fence: Some(task.fence.clone()),
             retries_left: !task.fresh || task.event.attempt() > 1,
             timers_set: task.event.header(header::TIMERS_SET).is_some(),
+            trace,
         };
         let transition = Transition { to, object: Some(object) };
         match self.core.change(&task.record, transition, Some(&mut run), stamp) {
@@ -192,6 +191,14 @@ impl<T: Object, S: Status> StepWork<T, S> {
 /// Whether this attempt, or a later one, has already ended in a retry row: then the row decides what comes next.
 fn is_set_aside(task: &Task, row: Option<&RetryRow>) -> bool {
     row.is_some_and(|row| !row.is_begun() && row.attempt > 0 && task.event.attempt() <= row.attempt)
+}
+
+/// A step that answered.
+struct Called<T, S> {
+    run: Run<T, S>,
+    next: Next<S>,
+    /// The context of the attempt that did.
+    trace: Option<TraceContext>,
 }
 
 enum Unfinished {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tracing::Instrument;
 
 use super::attempt::{Limits, Stopped, attempt_span, guarded};
 use super::core::Object;
@@ -38,7 +39,26 @@ enum Called<T, S> {
 
 impl<T: Object, S: Status> DueWork<T, S> {
     /// Deals with a due timer, given the present state of its run.
-    pub(crate) async fn fire(&self, due: DueTimer, owned: &Owned, attempt: u32) {
+    ///
+    /// A timer keeps no trace context: what it does first is a trace of its own, which its further attempts go on with.
+    pub(crate) async fn fire(&self, due: DueTimer, owned: &Owned, attempt: u32, cause: Option<&Event>) {
+        let span = tracing::debug_span!(
+            parent: None,
+            "timeout",
+            workflow_name = %due.timer.workflow_name,
+            run_id = %due.timer.key.run_id,
+            foreign_id = %due.timer.foreign_id,
+            status = due.timer.status.get(),
+            timer = %due.timer.key.name,
+            attempt,
+        );
+        if let Some(cause) = cause {
+            self.core.hub.trace.follow(&span, &cause.headers);
+        }
+        self.deal_with(due, owned, attempt).instrument(span).await;
+    }
+
+    async fn deal_with(&self, due: DueTimer, owned: &Owned, attempt: u32) {
         let DueTimer { timer, record } = due;
         let record = match record {
             Ok(Some(record)) => record,
@@ -149,6 +169,9 @@ impl<T: Object, S: Status> DueWork<T, S> {
         event.set_header(TIMER, timer.key.name.as_str());
         event.set_header(ENTERED, timer.key.entered.to_string());
         event.set_header(header::ATTEMPT, attempt.to_string());
+        if let Some(context) = self.core.hub.trace.current() {
+            context.put(&mut event);
+        }
         let task = Task {
             event: Arc::new(event),
             record: Arc::clone(record),
@@ -175,7 +198,8 @@ impl<T: Object, S: Status> DueWork<T, S> {
             self.store_effects(change).await;
             return;
         }
-        self.fire(DueTimer { timer, record: Ok(Some(record)) }, owned, row.attempt.saturating_add(1)).await;
+        let due = DueTimer { timer, record: Ok(Some(record)) };
+        self.fire(due, owned, row.attempt.saturating_add(1), Some(&row.event)).await;
     }
 
     async fn cancel(&self, timer: &TimerRow, record: Option<&Record>, owned: &Owned) {

@@ -16,6 +16,7 @@ use crate::{Actor, Error, EventId, ForeignId, Record, Run, RunId, RunState, Star
 
 /// A run that is to be started.
 pub(crate) struct NewRun<T, S> {
+    pub(crate) run_id: RunId,
     pub(crate) foreign_id: ForeignId,
     pub(crate) object: T,
     pub(crate) start: S,
@@ -27,6 +28,7 @@ impl<T: Object, S: Status> Core<T, S> {
     /// Checks what a caller wants to start.
     pub(crate) fn to_start(&self, start: Start<T, S>, origin: Arc<str>) -> Result<NewRun<T, S>, Error> {
         Ok(NewRun {
+            run_id: RunId::generate(),
             foreign_id: ForeignId::new(start.foreign_id)?,
             object: start.object,
             start: start.status.unwrap_or(self.definition.start),
@@ -41,14 +43,26 @@ impl<T: Object, S: Status> Core<T, S> {
         plan.ok_or_else(|| Error::NoStart { workflow: self.definition.name.clone(), status: start.name() })
     }
 
+    /// The span in which a run is started; a trace of its own, if the caller is in none.
+    pub(crate) fn trigger_span(&self, new: &NewRun<T, S>) -> tracing::Span {
+        tracing::debug_span!(
+            "trigger",
+            workflow_name = %self.definition.name,
+            run_id = %new.run_id,
+            foreign_id = %new.foreign_id,
+            status = new.start.code().get(),
+            otel.status_code = tracing::field::Empty,
+        )
+    }
+
     /// The change that stores a new run.
     pub(crate) fn new_run(&self, new: NewRun<T, S>) -> Result<Change, Error> {
-        let NewRun { foreign_id, object, start, key, origin } = new;
+        let NewRun { run_id, foreign_id, object, start, key, origin } = new;
         let plan = self.startable(start)?;
         let now = self.hub.clock.now();
         let record = Record {
             workflow_name: self.definition.name.clone(),
-            run_id: RunId::generate(),
+            run_id,
             run_state: RunState::Initiated,
             status: start.code(),
             object: self.encode(&object, || format!("{foreign_id:?}"))?,
@@ -96,10 +110,20 @@ impl<T: Object, S: Status> Core<T, S> {
 
     pub(crate) async fn trigger(&self, new: NewRun<T, S>) -> Result<RunId, Error> {
         let foreign_id = new.foreign_id.clone();
-        let change = self.new_run(new)?;
-        let run_id = change.run_id;
-        let span = tracing::debug_span!("trigger", workflow = %self.definition.name, %run_id, %foreign_id);
-        self.store_new(change, &foreign_id).instrument(span).await
+        let span = self.trigger_span(&new);
+        // The event is made within the span, and carries its context on.
+        let stored = async {
+            let started = match self.new_run(new) {
+                Ok(change) => self.store_new(change, &foreign_id).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = &started {
+                tracing::Span::current().record("otel.status_code", "ERROR");
+                tracing::debug!(error = %super::with_causes(error), "not triggered");
+            }
+            started
+        };
+        stored.instrument(span).await
     }
 
     async fn store_new(&self, change: Change, foreign_id: &ForeignId) -> Result<RunId, Error> {

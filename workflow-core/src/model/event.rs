@@ -28,8 +28,10 @@ pub mod header {
     pub const RETRY_FOR: &str = "retry_for";
     /// `1` if the commit wrote every timer of the status that was entered.
     pub const TIMERS_SET: &str = "timers_set";
-    /// W3C trace context.
+    /// W3C trace context: the trace and span in which the version was made.
     pub const TRACEPARENT: &str = "traceparent";
+    /// W3C trace context: what vendors add to it.
+    pub const TRACESTATE: &str = "tracestate";
 }
 
 /// Headers beyond the event's own fields, passed through as they are.

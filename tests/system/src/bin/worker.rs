@@ -104,6 +104,7 @@ async fn abort_orders(url: &str, input: &Path, at: &str, when: &str) -> anyhow::
         generate: None,
         seed: 1,
         verbose: 0,
+        command: None,
     };
     let backend = aborting(Database::connect(url).await?, at, when)?;
     let report = order_processor::process::run(&args, backend, Input::open(Some(input))?).await?;
