@@ -87,5 +87,6 @@ mod tests {
         assert_eq!(owners.join(""), GOLDEN);
     }
 
-    const GOLDEN: &str = "GOLDEN";
+    /// Reckoned apart, from the description of the two hash functions.
+    const GOLDEN: &str = "cbacbcba";
 }
