@@ -126,7 +126,7 @@ impl View {
             && self.owners.values().all(|owned| owned.group != want.group || owned.shards == want.shards)
     }
 
-    /// The instance that is to have the role: none while the shard count is not the one that counts.
+    /// The instance that is to have the role, of those that want it under this shard count.
     pub(crate) fn preferred(&self, want: &Want) -> Option<&str> {
         let candidates = || self.instances().filter(|(_, instance)| instance.wants.contains(want));
         placement::preferred(&want.role, candidates().map(|(id, _)| id))
