@@ -35,6 +35,7 @@ mod store;
 mod timers;
 mod together;
 mod transaction;
+mod trust;
 mod write;
 
 pub(crate) use attach::PostgresWork;
