@@ -276,6 +276,7 @@ const fn hand_over_timeout() -> Duration {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "this is test code: what cannot be had fails the test")]
 mod tests {
     use super::*;
 

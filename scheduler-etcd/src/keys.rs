@@ -83,6 +83,7 @@ fn unescaped(name: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "this is test code: what cannot be had fails the test")]
 mod tests {
     use super::*;
 

@@ -15,12 +15,13 @@
 //! ```no_run
 //! use std::sync::Arc;
 //! use scheduler_etcd::{EtcdConfig, EtcdScheduler};
-//! use workflow_core::adapter::Backend;
+//! use workflow_core::adapter::{Backend, SystemClock};
 //! use workflow_core::memory::{InProcessStreamer, MemoryStore};
 //! # async fn example() -> Result<(), scheduler_etcd::EtcdError> {
 //! let config = EtcdConfig::new(["http://127.0.0.1:2379"]);
 //! let scheduler = EtcdScheduler::connect(config).await?;
-//! let backend = Backend::new(MemoryStore::new(), InProcessStreamer::new(), scheduler);
+//! let store = MemoryStore::new(Arc::new(SystemClock::new()));
+//! let backend = Backend::new(store, InProcessStreamer::new(), scheduler);
 //! # let _ = backend;
 //! # Ok(())
 //! # }

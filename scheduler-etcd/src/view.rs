@@ -94,12 +94,12 @@ impl View {
         match keys.parse(key) {
             Some(Key::Instance(id)) => drop(self.instances.remove(id)),
             // A role that is owned under two counts at once cannot be; the entry is of the key only if the count is too.
-            Some(Key::Owner { shards, role, .. }) => {
-                if self.owners.get(&role).is_some_and(|owned| owned.shards == shards) {
-                    self.owners.remove(&role);
-                }
+            Some(Key::Owner { shards, role, .. })
+                if self.owners.get(&role).is_some_and(|owned| owned.shards == shards) =>
+            {
+                self.owners.remove(&role);
             }
-            None => {}
+            Some(Key::Owner { .. }) | None => {}
         }
     }
 
@@ -126,7 +126,7 @@ impl View {
             && self.owners.values().all(|owned| owned.group != want.group || owned.shards == want.shards)
     }
 
-    /// The instance that is to have the role: none while the shard count is not the one that counts.
+    /// The instance that is to have the role, of those that want it under this shard count.
     pub(crate) fn preferred(&self, want: &Want) -> Option<&str> {
         let candidates = || self.instances().filter(|(_, instance)| instance.wants.contains(want));
         placement::preferred(&want.role, candidates().map(|(id, _)| id))
@@ -168,7 +168,8 @@ mod tests {
     #[test]
     fn only_those_who_want_a_role_are_asked() {
         let (r, s) = (want("r", 1), want("s", 1));
-        let view = view(&[("a", Some(1), &[r.clone()]), ("b", Some(2), &[s.clone()])]);
+        let view =
+            view(&[("a", Some(1), std::slice::from_ref(&r)), ("b", Some(2), std::slice::from_ref(&s))]);
         assert_eq!((view.preferred(&r), view.preferred(&s)), (Some("a"), Some("b")));
         assert_eq!(view.preferred(&want("t", 1)), None);
     }
@@ -176,9 +177,11 @@ mod tests {
     #[test]
     fn the_newest_process_says_how_many_shards_there_are() {
         let (two, three) = (want("r", 2), want("r", 3));
-        let old_and_new = view(&[("z", Some(1), &[two.clone()]), ("a", Some(2), &[three.clone()])]);
+        let old_and_new =
+            view(&[("z", Some(1), std::slice::from_ref(&two)), ("a", Some(2), std::slice::from_ref(&three))]);
         assert_eq!(old_and_new.shard_counts()["g"], 3);
-        let fresh = view(&[("z", None, &[two]), ("a", Some(2), &[three])]);
+        let fresh =
+            view(&[("z", None, std::slice::from_ref(&two)), ("a", Some(2), std::slice::from_ref(&three))]);
         assert_eq!(fresh.shard_counts()["g"], 2);
     }
 

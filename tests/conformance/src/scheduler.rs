@@ -93,18 +93,21 @@ pub async fn cancellation(fixture: impl SchedulerFixture) {
     let lease = claim(&*scheduler, 1).await;
     let mut waiters = Vec::new();
     for turn in 0..6 {
-        waiters.push(waiting(if turn % 2 == 0 { &other } else { &scheduler }, 1));
+        let waiter = waiting(if turn % 2 == 0 { &other } else { &scheduler }, 1);
+        let abort = waiter.abort_handle();
+        // Each gives the role back at once: who comes first among those who wait is for the scheduler to say.
+        let turn = tokio::spawn(async move { waiter.await.map(drop) });
+        waiters.push((turn, abort));
         let_others_run().await;
     }
     for dropped in [0, 2, 5] {
-        waiters[dropped].abort();
-        eventually("the claim is dropped", async || waiters[dropped].is_finished()).await;
+        waiters[dropped].1.abort();
+        eventually("the claim is dropped", async || waiters[dropped].0.is_finished()).await;
     }
     drop(lease);
-    for (at, waiter) in waiters.into_iter().enumerate() {
-        let ended = waiter.await;
+    for (at, (turn, _)) in waiters.into_iter().enumerate() {
+        let ended = turn.await.unwrap();
         assert_eq!(ended.is_err(), [0, 2, 5].contains(&at), "claim {at}");
-        drop(ended);
     }
     drop(claim(&*scheduler, 1).await);
 }
