@@ -1,6 +1,8 @@
 //! What the tests on a broker share.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses a part of it")]
 
+pub mod broker;
+
 use std::sync::Arc;
 
 use rdkafka::admin::AdminClient;
