@@ -88,8 +88,11 @@ async fn runs_go_through_and_waiting_for_them_costs_no_group() {
 async fn a_strangers_message_becomes_a_dead_letter_and_the_partition_goes_on() {
     let (streamer, name) = (streamer(), unique("parcels"));
     let (store, backend) = backend(&streamer);
-    let parcels =
-        Workflow::builder(name.as_str()).step(Parcel::Packed, deliver, [Parcel::Delivered]).build().unwrap();
+    let parcels = Workflow::builder(name.as_str())
+        .step(Parcel::Packed, carry, [Parcel::Carried])
+        .step(Parcel::Carried, deliver, [Parcel::Delivered])
+        .build()
+        .unwrap();
     let running = parcels.run(backend).await.unwrap();
     let topic = format!("{name}-1");
     for partition in 0..2 {
@@ -125,13 +128,15 @@ async fn a_connector_takes_a_foreign_topic_from_its_end() {
         stranger().send(record, Duration::from_secs(30)).await.unwrap();
     };
     send("before", "letter").await;
-    let source = KafkaConnector::new(&streamer, foreign.clone(), |message: &KafkaMessage<'_>| match message.value {
-        Some(b"letter") => Ok(Some(ConnectorEvent::default())),
-        Some(b"noise") => Ok(None),
-        Some(_) | None => Err("neither a letter nor noise"),
-    });
+    let source =
+        KafkaConnector::new(&streamer, foreign.clone(), |message: &KafkaMessage<'_>| match message.value {
+            Some(b"letter") => Ok(Some(ConnectorEvent::default())),
+            Some(b"noise") => Ok(None),
+            Some(_) | None => Err("neither a letter nor noise"),
+        });
     let parcels = Workflow::builder(name.as_str())
-        .step(Parcel::Packed, deliver, [Parcel::Delivered])
+        .step(Parcel::Packed, carry, [Parcel::Carried])
+        .step(Parcel::Carried, deliver, [Parcel::Delivered])
         .connector("letters", source.from_latest(), letter)
         .build()
         .unwrap();
@@ -147,7 +152,8 @@ async fn a_connector_takes_a_foreign_topic_from_its_end() {
     }
     let workflow = workflow_core::WorkflowName::new(name.as_str()).unwrap();
     let key = workflow_core::ForeignId::new("parcel-7").unwrap();
-    let record = until("the letter has made a run", async || store.latest(&workflow, &key).await.unwrap()).await;
+    let record =
+        until("the letter has made a run", async || store.latest(&workflow, &key).await.unwrap()).await;
     assert_eq!(running.wait_for(&record.run_id).finished().await.unwrap().run_state(), RunState::Completed);
     let before = workflow_core::ForeignId::new("before").unwrap();
     assert!(store.latest(&workflow, &before).await.unwrap().is_none(), "it starts with the next message");
