@@ -249,7 +249,7 @@ impl<M: Send + 'static> Actor<M> {
 
     fn commit(&mut self) {
         if !self.committing {
-            let positions = lock(&self.shared.state).to_commit();
+            let positions = lock(&self.shared.state).take_uncommitted();
             self.commit_positions(positions);
         }
     }

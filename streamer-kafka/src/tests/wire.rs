@@ -11,7 +11,7 @@ use workflow_core::{
 use super::{Decoder, WireError, headers_of, unreadable};
 
 fn golden() -> Vec<Value> {
-    let text = include_str!("../tests/golden/go-library.json");
+    let text = include_str!("../../tests/golden/go-library.json");
     let golden: Value = serde_json::from_str(text).unwrap();
     golden["messages"].as_array().unwrap().clone()
 }
