@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use workflow_core::adapter::{Backend, BackendError, Clock, ErrorKind};
+use workflow_core::adapter::{Backend, BackendError, Clock, ErrorKind, EventStreamer, RoleScheduler};
 
 use crate::TableNames;
 use crate::config::{Dsn, PoolOptions};
@@ -72,6 +72,35 @@ impl Database {
             Database::Postgres(postgres) => postgres.database().to_owned(),
             #[cfg(feature = "sqlite")]
             Database::Sqlite(sqlite) => sqlite.file().display().to_string(),
+        }
+    }
+}
+
+impl Database {
+    /// A backend of this database with a streamer and a scheduler of their own: those that several processes share.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let url = format!("sqlite:{}", folder.path().join("orders.db").display());
+    /// use store_sql::Database;
+    /// use workflow_core::memory::{InProcessScheduler, InProcessStreamer};
+    /// let database = Database::connect(&url).await?;
+    /// let backend = database.backend_with(InProcessStreamer::new(), InProcessScheduler::new());
+    /// # let _ = backend;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn backend_with(&self, streamer: impl EventStreamer, scheduler: impl RoleScheduler) -> Backend {
+        match self {
+            #[cfg(feature = "mysql")]
+            Database::MySql(mysql) => Backend::new(mysql.store().clone(), streamer, scheduler),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(postgres) => Backend::new(postgres.store().clone(), streamer, scheduler),
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(sqlite) => Backend::new(sqlite.store().clone(), streamer, scheduler),
         }
     }
 }

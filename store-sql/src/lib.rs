@@ -2,6 +2,8 @@
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub mod any;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod attached;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod certificate;
 pub mod config;
@@ -15,6 +17,10 @@ mod decided;
 mod dialect;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub mod doctor;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod hindrances;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod held;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub mod maintenance;
 #[cfg(feature = "mysql")]

@@ -137,10 +137,12 @@ async fn until_closed(folder: &Path) {
 }
 
 workflow_conformance::store_suite!(File<Default>);
+workflow_conformance::relay_suite!(File<Default>);
 
 mod renamed {
     use super::*;
     workflow_conformance::store_suite!(File<Renamed>);
+    workflow_conformance::relay_suite!(File<Renamed>);
 }
 
 /// A store whose process is killed instead of ending: what is opened again are the files as they stood at that moment.

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use workflow_conformance::samples::{
     commit_one, creation, fence, found, new_run, orders, role, start, stepped, update, version,
 };
-use workflow_core::adapter::{BackendError, Effect, EpochClaim, ErrorKind, ListQuery, Outcome, Store};
+use workflow_core::adapter::{BackendError, Effect, EpochClaim, ErrorKind, ListQuery, Outcome, Reach, Store};
 
 fn kind(connected: Result<MySql, BackendError>) -> (ErrorKind, String) {
     let error = connected.expect_err("it cannot be connected to");
@@ -143,13 +143,16 @@ async fn lock_holder(database: &Database) -> Option<u64> {
 async fn a_lost_connection_loses_the_right_and_the_next_may_take_it() {
     let database = Database::fresh().await;
     let (first, second) = (database.open().await, database.open().await);
-    first.store().start_engine().await.unwrap();
+    first.store().start_engine(Reach::Process).await.unwrap();
     let role = role(1);
     let epoch = first.store().register(&role, EpochClaim::Next).await.unwrap().unwrap();
-    assert_eq!(second.store().start_engine().await.unwrap_err().kind(), ErrorKind::AlreadyRunning);
+    assert_eq!(
+        second.store().start_engine(Reach::Process).await.unwrap_err().kind(),
+        ErrorKind::AlreadyRunning
+    );
     let holder = lock_holder(&database).await.unwrap();
     database.run(&format!("kill connection {holder}")).await;
-    second.store().start_engine().await.unwrap();
+    second.store().start_engine(Reach::Process).await.unwrap();
     // Once the first one knows, it stores nothing more under its roles; triggers go on.
     let refusal = loop {
         let mut change = creation(&new_run("order-1"));

@@ -41,14 +41,17 @@ impl Origin for Adopted {
 mod made {
     use super::*;
     workflow_conformance::store_suite!(OnServer<Made>);
+    workflow_conformance::relay_suite!(OnServer<Made>);
 }
 
 mod renamed {
     use super::*;
     workflow_conformance::store_suite!(OnServer<Renamed>);
+    workflow_conformance::relay_suite!(OnServer<Renamed>);
 }
 
 mod adopted {
     use super::*;
     workflow_conformance::store_suite!(OnServer<Adopted>);
+    workflow_conformance::relay_suite!(OnServer<Adopted>);
 }

@@ -40,14 +40,17 @@ impl Origin for Adopted {
 mod made {
     use super::*;
     workflow_conformance::store_suite!(Tables<Made>);
+    workflow_conformance::relay_suite!(Tables<Made>);
 }
 
 mod renamed {
     use super::*;
     workflow_conformance::store_suite!(Tables<Renamed>);
+    workflow_conformance::relay_suite!(Tables<Renamed>);
 }
 
 mod adopted {
     use super::*;
     workflow_conformance::store_suite!(Tables<Adopted>);
+    workflow_conformance::relay_suite!(Tables<Adopted>);
 }

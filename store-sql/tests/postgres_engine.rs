@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, PgPool};
 use store_sql::Postgres;
 use store_sql::postgres::attach;
-use workflow_core::adapter::{EpochClaim, ErrorKind, Store};
+use workflow_core::adapter::{EpochClaim, ErrorKind, Reach, Store};
 use workflow_core::{Options, Run, RunState, Running, Status, StatusCode, Step, Workflow, after};
 
 use schemas::Schema;
@@ -165,7 +165,10 @@ async fn a_second_process_takes_over_what_the_first_left() {
     let run = stuck.trigger("transfer-1", Sum { cents: 100 }).await.unwrap();
     held.notified().await;
     let second = schema.backend().await;
-    assert_eq!(second.store().start_engine().await.unwrap_err().kind(), ErrorKind::AlreadyRunning);
+    assert_eq!(
+        second.store().start_engine(Reach::Process).await.unwrap_err().kind(),
+        ErrorKind::AlreadyRunning
+    );
     stuck.shutdown(Duration::ZERO).await;
     let running = transfers(&second).await;
     let done = running.wait_for(&run).finished().await.unwrap();
@@ -181,7 +184,7 @@ async fn a_lost_right_is_noticed_and_had_again() {
     let schema = Schema::fresh().await;
     let own = Postgres::options().connect_to(&schema.named()).await.unwrap().store().clone();
     let other = schema.store().await;
-    own.start_engine().await.unwrap();
+    own.start_engine(Reach::Process).await.unwrap();
     let role = workflow_conformance::samples::role(1);
     own.register(&role, EpochClaim::Next).await.unwrap().unwrap();
     // Whoever of the two is faster has it; the test is about the case in which it is the other one.
@@ -198,12 +201,12 @@ async fn a_lost_right_is_noticed_and_had_again() {
             _ => tokio::task::yield_now().await,
         }
     }
-    assert_eq!(other.start_engine().await.unwrap_err().kind(), ErrorKind::AlreadyRunning);
+    assert_eq!(other.start_engine(Reach::Process).await.unwrap_err().kind(), ErrorKind::AlreadyRunning);
     drop(session);
     while own.register(&role, EpochClaim::Next).await.is_err() {
         tokio::task::yield_now().await;
     }
     own.stop_engine().await;
-    other.start_engine().await.unwrap();
+    other.start_engine(Reach::Process).await.unwrap();
     other.stop_engine().await;
 }

@@ -18,7 +18,7 @@ use tokio::task::block_in_place;
 use workflow_conformance::samples::{
     commit_one, found, outbox_rows, start, stepped, store_over, update, version,
 };
-use workflow_core::adapter::{Effect, ErrorKind, Outcome, Store};
+use workflow_core::adapter::{Effect, ErrorKind, Outcome, Reach, Store};
 
 fn server() -> Server {
     block_in_place(|| Spec::new(Kind::Postgres).start())
@@ -114,15 +114,18 @@ async fn an_engine_has_its_right_behind_a_pooler_too() {
     let beside = Postgres::connect(&direct).await.unwrap();
     let held = Held::start(&first, 100).await;
     for other in [&second, &beside] {
-        let refused = other.store().start_engine().await.unwrap_err();
+        let refused = other.store().start_engine(Reach::Process).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::AlreadyRunning, "{refused}");
     }
     held.release();
     held.all_done().await;
-    second.store().start_engine().await.unwrap();
-    assert_eq!(beside.store().start_engine().await.unwrap_err().kind(), ErrorKind::AlreadyRunning);
+    second.store().start_engine(Reach::Process).await.unwrap();
+    assert_eq!(
+        beside.store().start_engine(Reach::Process).await.unwrap_err().kind(),
+        ErrorKind::AlreadyRunning
+    );
     second.store().stop_engine().await;
-    beside.store().start_engine().await.unwrap();
+    beside.store().start_engine(Reach::Process).await.unwrap();
     beside.store().stop_engine().await;
 }
 

@@ -34,10 +34,12 @@ async fn a_file_of_version_1_is_altered_and_its_runs_go_on() {
     let planned = Sqlite::options().plan_migration(&file).await.unwrap();
     let migration = Sqlite::migrate(&file).await.unwrap();
     assert_eq!(planned, migration);
-    assert_eq!((migration.from, migration.to, migration.adopted), (Some(1), 2, false));
+    assert_eq!((migration.from, migration.to, migration.adopted), (Some(1), 3, false));
     let columns = ["records", "outbox", "adopted"].map(str::to_owned).into();
     let added = Done::ColumnsAdded { table: "workflow_schema".to_owned(), columns };
-    assert_eq!(migration.done, [added, Done::VersionNoted { version: 2 }]);
+    let columns = vec!["doorbell".to_owned()];
+    let belled = Done::ColumnsAdded { table: "workflow_roles".to_owned(), columns };
+    assert_eq!(migration.done, [added, belled, Done::VersionNoted { version: 3 }]);
     start(Sqlite::open(&file).await.unwrap().store(), "order-1").await;
 }
 

@@ -11,7 +11,7 @@ use schemas::Schema;
 use sqlx::AssertSqlSafe;
 use store_sql::{MySql, NameError, Postgres, Sqlite, TableNames};
 use workflow_conformance::samples::{creation, found, key, new_run, orders, start};
-use workflow_core::adapter::{ErrorKind, ListQuery, Outcome, Store};
+use workflow_core::adapter::{ErrorKind, ListQuery, Outcome, Reach, Store};
 
 fn shop() -> TableNames {
     TableNames::prefixed("shop_").unwrap()
@@ -27,8 +27,8 @@ async fn live_apart(one: &impl Store, other: &impl Store) {
     let stored = other.commit(vec![creation(&new_run("order-1"))], Vec::new()).await.unwrap();
     assert!(matches!(stored[..], [Outcome::Stored(_)]), "{stored:?}");
     // Each has an engine of its own.
-    one.start_engine().await.unwrap();
-    other.start_engine().await.unwrap();
+    one.start_engine(Reach::Process).await.unwrap();
+    other.start_engine(Reach::Process).await.unwrap();
     one.stop_engine().await;
     other.stop_engine().await;
 }
@@ -68,8 +68,11 @@ async fn tables_of_another_schema_are_used_by_their_whole_names() {
     assert_eq!(count, 1, "the run is not where the names say");
     // The same tables under their own schema: the right to run engines is that of the tables.
     let owner = there.backend().await;
-    away.store().start_engine().await.unwrap();
-    assert_eq!(owner.store().start_engine().await.unwrap_err().kind(), ErrorKind::AlreadyRunning);
+    away.store().start_engine(Reach::Process).await.unwrap();
+    assert_eq!(
+        owner.store().start_engine(Reach::Process).await.unwrap_err().kind(),
+        ErrorKind::AlreadyRunning
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,8 +85,11 @@ async fn tables_of_another_database_are_used_by_their_whole_names() {
     let count: i64 = sqlx::query_scalar(text).fetch_one(&mut here.beside().await).await.unwrap();
     assert_eq!(count, 1, "the run is not where the names say");
     let owner = there.open().await;
-    away.store().start_engine().await.unwrap();
-    assert_eq!(owner.store().start_engine().await.unwrap_err().kind(), ErrorKind::AlreadyRunning);
+    away.store().start_engine(Reach::Process).await.unwrap();
+    assert_eq!(
+        owner.store().start_engine(Reach::Process).await.unwrap_err().kind(),
+        ErrorKind::AlreadyRunning
+    );
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use rdkafka::message::BorrowedMessage;
 use rdkafka::producer::Producer as _;
 use workflow_core::adapter::{
     BackendError, Delivery, ErrorKind, EventReceiver, EventStreamer, Generation, Position, Publication,
-    SendOutcome, StartAt, Unreadable,
+    Reach, SendOutcome, StartAt, Unreadable,
 };
 use workflow_core::{Event, EventId, GroupName, Timestamp, Topic};
 
@@ -129,6 +129,19 @@ fn read_events() -> Decode<Read> {
 
 impl EventStreamer for KafkaStreamer {
     type Receiver = KafkaReceiver;
+
+    fn reach(&self) -> Reach {
+        Reach::Cluster
+    }
+
+    async fn has_settled(
+        &self,
+        topic: &Topic,
+        group: &GroupName,
+        until: Timestamp,
+    ) -> Result<bool, BackendError> {
+        crate::progress::has_settled(&self.0.cluster, topic, group, until).await
+    }
 
     async fn partitions(&self, topic: &Topic) -> Result<NonZeroU32, BackendError> {
         let partitions = ensure(&self.0.cluster, topic).await?;

@@ -75,6 +75,7 @@ impl ClockFixture for Host {
 }
 
 workflow_conformance::store_suite!(InMemory);
+workflow_conformance::relay_suite!(InMemory);
 workflow_conformance::streamer_suite!(InProcess);
 workflow_conformance::receiver_suite!(InProcess);
 workflow_conformance::scheduler_suite!(Roles);

@@ -1,6 +1,7 @@
-//! Project tasks: `cargo xtask test`, `tidy`, `bench` and `services`.
+//! Project tasks: `cargo xtask test`, `tidy`, `bench`, `services` and `cluster`.
 
 mod bench;
+mod cluster;
 mod services;
 mod test;
 mod tidy;
@@ -27,6 +28,11 @@ enum Task {
         #[command(subcommand)]
         verb: services::Verb,
     },
+    /// The full stack on this machine: Kafka, etcd, a database, relays and workers, and orders pushed through them
+    Cluster {
+        #[command(subcommand)]
+        verb: cluster::Verb,
+    },
     /// Check the dependency arrows and the style budgets
     Tidy,
     /// Run a benchmark; `cargo xtask bench embedded --help` says more
@@ -41,6 +47,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Test => test::run(&root()),
         Task::Services { verb } => services::run(&root(), verb),
+        Task::Cluster { verb } => cluster::run(&root(), verb),
         Task::Tidy => tidy::run(&root()),
         Task::Bench { args } => bench::run(&root(), &args),
     };

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 
-use crate::services::Session;
+use crate::services::{Session, packages};
 use crate::tidy;
 
 /// What the tests of all packages came to.
@@ -19,7 +19,7 @@ struct Counts {
 
 /// Runs all stages; tells whether all passed.
 pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
-    ensure_c_compiler()?;
+    packages::ensure_for_build()?;
     let begun = Instant::now();
     let mut failed: Vec<&str> = Vec::new();
     let mut stage = |name: &'static str, passed: bool| {
@@ -33,7 +33,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
     let lints = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     stage("lints", cargo(root, "lints", &lints)?);
     let services = services(root);
-    stage("services", services.is_some());
+    stage("services", services.as_ref().is_some_and(|session| session.failures.is_empty()));
     let (passed, counts) = tests(root, services.as_ref())?;
     stage("tests", passed);
     drop(services);
@@ -61,11 +61,12 @@ fn command(root: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Starts the servers that tests need; without them their tests fail, and all others still run.
+/// Starts the servers that tests need; without one its tests fail, and all others still run.
 fn services(root: &Path) -> Option<Session> {
     println!("== services");
-    let begun = Session::begin(root);
-    begun.map_err(|error| println!("error: {error:#}")).ok()
+    let session = Session::begin(root).map_err(|error| println!("error: {error:#}")).ok()?;
+    session.failures.iter().for_each(|error| println!("error: {error:#}"));
+    Some(session)
 }
 
 /// Runs the tests of all packages, shows what they print, and counts.
@@ -97,28 +98,6 @@ impl Counts {
         };
         Self { passed: self.passed + count("passed"), failed: self.failed + count("failed") }
     }
-}
-
-/// SQLite is compiled from source: without a C compiler, says how to get one, or gets it when it may.
-fn ensure_c_compiler() -> anyhow::Result<()> {
-    if has("cc") || has("gcc") || has("clang") {
-        return Ok(());
-    }
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.starts_with(b"0\n"));
-    if is_root && has("apt-get") {
-        println!("== no C compiler: installing gcc");
-        let install = "apt-get update -q && apt-get install -q -y --no-install-recommends gcc libc6-dev";
-        if Command::new("sh").args(["-c", install]).status().is_ok_and(|status| status.success()) {
-            return Ok(());
-        }
-    }
-    anyhow::bail!(
-        "there is no C compiler: install the Debian packages gcc and libc6-dev, or put `cc` on the path"
-    )
-}
-
-fn has(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 #[cfg(test)]

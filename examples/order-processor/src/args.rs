@@ -10,8 +10,13 @@ use crate::place::Place;
 /// Takes orders through validate, pay, reserve and fulfil, durably: kill it at any moment, start it again, and it goes
 /// on where it was.
 #[derive(Clone, Debug, Parser)]
-#[command(version, after_help = HELP)]
+#[command(version, after_help = HELP, args_conflicts_with_subcommands = true)]
 pub struct Args {
+    /// With what other processes work on the same orders
+    #[cfg(feature = "cluster")]
+    #[command(subcommand)]
+    pub command: Option<crate::cluster::Command>,
+
     /// The orders, one JSON object a line; `-` reads standard input [default: the 1,000 orders of the sample]
     #[arg(short, long, value_name = "FILE", conflicts_with = "generate")]
     pub input: Option<PathBuf>,
@@ -41,7 +46,7 @@ pub struct Args {
 
     /// Show the engine's log on standard error, instead of a progress bar; `-vv` shows all of it, and the SQL statements. If
     /// `RUST_LOG` is set, it decides what is shown
-    #[arg(short, long, action = clap::ArgAction::Count)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
 }
 

@@ -32,6 +32,19 @@ pub fn print(orders: u64, seed: u64) -> anyhow::Result<()> {
     }
 }
 
+/// The orders of a seed as JSON lines.
+///
+/// # Errors
+/// None: an order can be written as JSON.
+pub fn lines(orders: u64, seed: u64) -> serde_json::Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for order in all(orders, seed) {
+        serde_json::to_writer(&mut lines, &order)?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
 /// The orders of a seed.
 pub fn all(orders: u64, seed: u64) -> impl Iterator<Item = Order> {
     let mut rng = Rng::with_seed(seed);

@@ -78,6 +78,11 @@ impl Input {
         self.count
     }
 
+    /// Lines that are in memory.
+    pub fn of_lines(lines: Vec<u8>) -> Self {
+        Self { count: count::lines(&*lines).ok(), ..Self::of(Box::new(std::io::Cursor::new(lines))) }
+    }
+
     /// The lines of any reader.
     pub fn of(lines: Box<dyn BufRead + Send>) -> Self {
         Self { lines, count: None, number: 0, seen: Seen::default() }

@@ -1,6 +1,8 @@
 //! The main example as a library: what the program does, for it and for the tests.
 
 pub mod args;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod count;
 pub mod courier;
 pub mod failure;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use order_processor::args::Args;
+use order_processor::place::Place;
 use order_processor::{failure, generate, process, progress};
 use tracing_subscriber::EnvFilter;
 
@@ -15,7 +16,7 @@ const FAILED: u8 = 1;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    if let Err(error) = args.database.dsn() {
+    if let Err(error) = place_of(&args).dsn() {
         // What was said is not repeated: it may hold a password.
         let said = format!("--database is no connection string that can be used: {error}");
         Args::command().error(ErrorKind::ValueValidation, said).exit();
@@ -28,12 +29,28 @@ async fn main() -> ExitCode {
         // A reader of the log that has gone away must not end the work.
         .log_internal_errors(false)
         .init();
-    let done = match args.generate {
-        Some(orders) => generate::print(orders, args.seed).map(|()| ExitCode::SUCCESS),
-        None => process::main(&args).await,
-    };
-    done.unwrap_or_else(|error| {
+    main_job(&args).await.unwrap_or_else(|error| {
         progress::say(&format!("error: {}", failure::in_words(&error)));
         ExitCode::from(FAILED)
     })
+}
+
+/// The database that is to be used.
+fn place_of(args: &Args) -> &Place {
+    #[cfg(feature = "cluster")]
+    if let Some(command) = &args.command {
+        return command.database();
+    }
+    &args.database
+}
+
+async fn main_job(args: &Args) -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "cluster")]
+    if let Some(command) = &args.command {
+        return command.run(args.verbose > 0).await;
+    }
+    match args.generate {
+        Some(orders) => generate::print(orders, args.seed).map(|()| ExitCode::SUCCESS),
+        None => process::main(args).await,
+    }
 }

@@ -60,9 +60,10 @@ pub async fn run(args: &Args, backend: impl Into<Backend>, input: Input) -> anyh
     let running = workflow.run(backend).await.context("cannot run the workflow")?;
     let courier = tokio::spawn(courier::work(running.client(), calls));
     courier::call_again(&running, &office).await?;
-    let driven = drive(args, &running, input, report).await;
-    courier.abort();
     let client = running.client();
+    let how = How { silent: args.json, log: args.verbose > 0, in_flight: args.in_flight as usize };
+    let driven = drive(how, &client, input, report).await;
+    courier.abort();
     tokio::select! {
         ended = running.shutdown(SHUTDOWN) => if ended == Shutdown::DeadlinePassed {
             say("not everything in flight could be ended in time; it goes on at the next start");
@@ -74,20 +75,35 @@ pub async fn run(args: &Args, backend: impl Into<Backend>, input: Input) -> anyh
     Ok(report)
 }
 
-async fn drive(
-    args: &Args,
-    running: &Running<Order, OrderStatus>,
+/// How orders are taken to their end, and what is shown of it.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// Nothing is shown.
+    pub silent: bool,
+    /// The engine's log is shown instead of a bar.
+    pub log: bool,
+    /// How many orders may be under way at once.
+    pub in_flight: usize,
+}
+
+/// Starts every order of the input and waits for its end, wherever the workflow runs.
+///
+/// # Errors
+/// If the database or the input fails.
+pub async fn drive(
+    how: How,
+    client: &Client<Order, OrderStatus>,
     input: Input,
     report: Report,
 ) -> anyhow::Result<(Report, Sample)> {
     let begun = Instant::now();
     let mut work = Work {
-        running,
-        progress: Progress::new(args.json, args.verbose > 0, input.count()),
+        client,
+        progress: Progress::new(how.silent, how.log, input.count()),
         count: input.count(),
         lines: input.read(),
         all_read: false,
-        in_flight: args.in_flight as usize,
+        in_flight: how.in_flight,
         waiting: JoinSet::new(),
         report,
         sample: Sample::default(),
@@ -111,7 +127,7 @@ async fn drive(
 type AtRest = Result<StoredRun<Order, OrderStatus>, Error>;
 
 struct Work<'a> {
-    running: &'a Running<Order, OrderStatus>,
+    client: &'a Client<Order, OrderStatus>,
     lines: mpsc::Receiver<anyhow::Result<Line>>,
     /// How many lines there are, if that is known beforehand.
     count: Option<u64>,
@@ -156,12 +172,12 @@ impl Work<'_> {
                 Err(reason) => self.reject(number, &reason),
             }
         }
-        let running = self.running;
-        for (number, started) in numbers.into_iter().zip(running.trigger_all(starts).await?) {
+        let client = self.client;
+        for (number, started) in numbers.into_iter().zip(client.trigger_all(starts).await?) {
             match started {
                 Ok(run) => {
                     self.report.orders += 1;
-                    let client = running.client();
+                    let client = client.clone();
                     self.waiting.spawn(async move { client.wait_for(&run).at_rest().await });
                 }
                 Err(error) => self.reject(number, &error.to_string()),

@@ -112,5 +112,6 @@ create table workflow_slots (
 
 create table workflow_roles (
     role text not null primary key,
-    epoch integer not null
+    epoch integer not null,
+    doorbell text
 ) without rowid;

@@ -268,7 +268,7 @@ fn bind_timer_key<'q>(query: Bound<'q>, key: &'q TimerKey) -> Bound<'q> {
     query.bind(key.run_id.to_string()).bind(as_i64(key.entered.get())).bind(key.name.as_str())
 }
 
-fn bind_retry_key<'q>(query: Bound<'q>, key: &'q RetryKey) -> Bound<'q> {
+pub(super) fn bind_retry_key<'q>(query: Bound<'q>, key: &'q RetryKey) -> Bound<'q> {
     query.bind(key.run_id.to_string()).bind(as_i64(key.version.get())).bind(key.process.as_str())
 }
 

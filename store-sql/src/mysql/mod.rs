@@ -25,6 +25,8 @@ mod migrate;
 mod operate;
 mod options;
 mod read;
+mod relay;
+mod relay_right;
 mod right;
 mod rows;
 mod schema;

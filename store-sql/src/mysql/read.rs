@@ -15,7 +15,7 @@ use workflow_core::{
 };
 
 use super::bulk::Bulk;
-use super::effects::bind_run;
+use super::effects::{bind_retry_key, bind_run};
 use super::error::corrupt;
 use super::rows::{instant, limit, maybe_instant, run_id, value, version};
 use super::server::Conn;
@@ -31,6 +31,12 @@ const LOOKUP: Bulk = Bulk::any_of(
 const ENTERED: Bulk = Bulk::any_where(
     "select distinct run_id, to_status from workflow_history force index (primary) where ",
     "(run_id = ? and to_status = ?)",
+    "",
+);
+
+const RETRIES: Bulk = Bulk::any_where(
+    "select run_id, version, process, attempt, due_at, last_error, event from workflow_retries force index (primary) where ",
+    "(run_id = ? and version = ? and process = ?)",
     "",
 );
 
@@ -192,7 +198,7 @@ pub(super) async fn outbox(
     Ok(OutboxPage { rows: rows.iter().map(outbox_row).collect::<Result<_, _>>()?, more })
 }
 
-fn outbox_row(row: &MySqlRow) -> Result<StoredOutboxRow, sqlx::Error> {
+pub(super) fn outbox_row(row: &MySqlRow) -> Result<StoredOutboxRow, sqlx::Error> {
     let id: String = value(row, 0)?;
     let event = match (id.parse::<EventId>(), value::<Option<Vec<u8>>>(row, 2)?) {
         (_, None) => Err(("column data is NULL".into(), Bytes::new())),
@@ -213,17 +219,19 @@ fn why(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
-pub(super) async fn retry(
+/// Retry rows, in the order asked.
+pub(super) async fn retries(
     connection: &mut Conn<'_>,
-    key: &RetryKey,
-) -> Result<Option<RetryRow>, sqlx::Error> {
-    let text = "select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = \
-                ? and version = ? and process = ?";
-    let query = sqlx::query(connection.sql(text))
-        .bind(key.run_id.to_string())
-        .bind(as_i64(key.version.get()))
-        .bind(key.process.as_str());
-    Ok(query.fetch_optional(connection.raw()).await?.as_ref().map(retry_row).transpose()?.flatten())
+    keys: &[RetryKey],
+) -> Result<Vec<Option<RetryRow>>, sqlx::Error> {
+    let rows = RETRIES.fetch(connection, keys, bind_retry_key).await?;
+    let mut found: HashMap<RetryKey, RetryRow> = HashMap::new();
+    for row in &rows {
+        if let Some(row) = retry_row(row)? {
+            found.insert(row.key.clone(), row);
+        }
+    }
+    Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
 }
 
 /// A retry row; `None` if its event cannot be read any more, so that it is as good as not there.

@@ -1,4 +1,8 @@
-//! One process runs engines on a database: a named lock of the server, held by a connection of its own.
+//! The right to run engines on a database: a named lock of the server, held by a connection of its own.
+//!
+//! Named locks cannot be shared. So engines of a cluster each hold a lock of their own, one of a fixed number of places; the
+//! lock of the whole, the gate, they hold only while they take theirs. An engine that wants the database for itself keeps the gate, and takes
+//! it only while no place is.
 //!
 //! The server frees the lock when that connection ends, and ends the connection when nothing is heard on it. So the
 //! lock goes with the process; and a process that has lost it takes it again, or learns that another one was faster.
@@ -9,10 +13,11 @@ use std::time::Duration;
 
 use sqlx::{Connection, MySqlConnection};
 use tokio::sync::oneshot;
-use workflow_core::adapter::{BackendError, Clock, ErrorKind, SystemClock};
+use workflow_core::adapter::{BackendError, Clock, Reach, SystemClock};
 
 use super::server::Server;
 use crate::TableNames;
+use crate::held::refused;
 
 /// How often the connection is used, so that the server knows that the process lives.
 const HEARD_EVERY: Duration = Duration::from_secs(5);
@@ -26,9 +31,20 @@ const SILENCE_SECONDS_MAX: u32 = 30;
 /// The lock of a set of tables; lock names are those of the whole server.
 const LOCK: &str = "concat('wf-engine-', left(sha1(concat(coalesce(?, database()), '.', ?)), 40))";
 
+/// How many of a cluster's places are taken. There are 256: so many engines can share a database.
+const PLACES_TAKEN: &str = "with recursive places as (select 0 as place union all select place + 1 from places where place < 255) \
+                            select count(*) from places where is_used_lock(concat(?, '-', place)) is not null";
+
+/// The first place that is free.
+const PLACE_FREE: &str = "with recursive places as (select 0 as place union all select place + 1 from places where place < 255) \
+                          select cast(min(place) as signed) from places where is_used_lock(concat(?, '-', place)) is null";
+
 /// How many seconds the lock is waited for at the start: the connection of a process that was just killed may be seen for a
 /// moment longer.
 const WAIT_SECONDS: u32 = 1;
+
+/// The same for the gate, which engines of a cluster that start together hold one after the other.
+const GATE_SECONDS: u32 = 5;
 
 /// What became of the right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +65,16 @@ pub(super) struct EngineRight {
 
 impl EngineRight {
     /// Takes the lock, or refuses.
-    pub(super) async fn take(server: &Arc<Server>) -> Result<Self, BackendError> {
-        let Some(connection) = lock(server, WAIT_SECONDS).await? else { return Err(taken(server)) };
+    pub(super) async fn take(server: &Arc<Server>, reach: Reach) -> Result<Self, BackendError> {
+        let wait_seconds = match reach {
+            Reach::Process => WAIT_SECONDS,
+            Reach::Cluster => GATE_SECONDS,
+        };
+        let locked = lock(server, reach, wait_seconds).await?;
+        let connection = locked.ok_or_else(|| refused(server.name()))?;
         let state = Arc::new(AtomicU8::new(State::Held as u8));
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(keep(Arc::clone(server), connection, Arc::clone(&state), stopped));
+        tokio::spawn(keep(Arc::clone(server), (connection, reach), Arc::clone(&state), stopped));
         Ok(Self { state, stop })
     }
 
@@ -68,36 +89,67 @@ impl EngineRight {
 
     /// Refuses if somebody else has the lock now.
     pub(super) fn check(&self, server: &Server) -> Result<(), BackendError> {
-        if self.state.load(Ordering::Acquire) == State::Taken as u8 { Err(taken(server)) } else { Ok(()) }
+        if self.state.load(Ordering::Acquire) == State::Taken as u8 {
+            Err(refused(server.name()))
+        } else {
+            Ok(())
+        }
     }
 }
 
-fn taken(server: &Server) -> BackendError {
-    let context = format!(
-        "another engine runs on {}: stop it, or only connect to it for triggers, callbacks and reads",
-        server.name()
-    );
-    BackendError::new(ErrorKind::AlreadyRunning, context)
+/// A connection that has the right; `None` if others exclude it.
+async fn lock(
+    server: &Server,
+    reach: Reach,
+    wait_seconds: u32,
+) -> Result<Option<MySqlConnection>, BackendError> {
+    let mut connection = server.own_connection().await?;
+    let had = take_locks(&mut connection, server.statements.names(), reach, wait_seconds).await;
+    let had = had.map_err(|error| server.wrap("take the engines' lock", error))?;
+    Ok(had.then_some(connection))
 }
 
-/// A connection that has the lock; `None` if another one has it.
-async fn lock(server: &Server, wait_seconds: u32) -> Result<Option<MySqlConnection>, BackendError> {
-    let mut connection = server.own_connection().await?;
-    let locked = async {
-        let silence = format!("set session wait_timeout = {SILENCE_SECONDS_MAX}");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(silence)).execute(&mut connection).await?;
-        let take = sqlx::AssertSqlSafe(format!("select get_lock({LOCK}, {wait_seconds})"));
-        let names = server.statements.names();
-        let take = sqlx::query_scalar::<_, Option<i64>>(take).bind(names.schema()).bind(names.records());
-        take.fetch_one(&mut connection).await
-    };
-    let locked = locked.await.map_err(|error| server.wrap("take the engines' lock", error))?;
-    Ok((locked == Some(1)).then_some(connection))
+/// Takes what an engine of this reach holds. Locks of a connection that did not get all it needs end with it.
+async fn take_locks(
+    connection: &mut MySqlConnection,
+    names: &TableNames,
+    reach: Reach,
+    wait_seconds: u32,
+) -> Result<bool, sqlx::Error> {
+    let silence = format!("set session wait_timeout = {SILENCE_SECONDS_MAX}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(silence)).execute(&mut *connection).await?;
+    let gate = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select {LOCK}")));
+    let gate: String = gate.bind(names.schema()).bind(names.records()).fetch_one(&mut *connection).await?;
+    if !get(connection, &gate, wait_seconds).await? {
+        return Ok(false);
+    }
+    match reach {
+        Reach::Process => {
+            let taken = sqlx::query_scalar(PLACES_TAKEN).bind(&gate);
+            let taken: i64 = taken.fetch_one(&mut *connection).await?;
+            Ok(taken == 0)
+        }
+        Reach::Cluster => {
+            let free = sqlx::query_scalar(PLACE_FREE).bind(&gate);
+            let free: Option<i64> = free.fetch_one(&mut *connection).await?;
+            let had = match free {
+                Some(place) => get(connection, &format!("{gate}-{place}"), 0).await?,
+                None => false,
+            };
+            sqlx::query("do release_lock(?)").bind(&gate).execute(connection).await?;
+            Ok(had)
+        }
+    }
+}
+
+async fn get(connection: &mut MySqlConnection, lock: &str, wait_seconds: u32) -> Result<bool, sqlx::Error> {
+    let take = sqlx::query_scalar::<_, Option<i64>>("select get_lock(?, ?)").bind(lock).bind(wait_seconds);
+    Ok(take.fetch_one(connection).await? == Some(1))
 }
 
 async fn keep(
     server: Arc<Server>,
-    connection: MySqlConnection,
+    (connection, reach): (MySqlConnection, Reach),
     state: Arc<AtomicU8>,
     mut stopped: oneshot::Receiver<oneshot::Sender<()>>,
 ) {
@@ -112,20 +164,18 @@ async fn keep(
         };
         if let Some(done) = done {
             if let Some(connection) = connection {
-                free(connection, server.statements.names()).await;
+                free(connection).await;
             }
             drop(done);
             return;
         }
-        connection = keep_once(&server, connection, &state).await;
+        connection = keep_once(&server, (connection, reach), &state).await;
     }
 }
 
 /// Frees the lock. Should that fail, the server does it when the connection ends, however it does.
-async fn free(mut connection: MySqlConnection, names: &TableNames) {
-    let free = sqlx::AssertSqlSafe(format!("do release_lock({LOCK})"));
-    let free = sqlx::query(free).bind(names.schema()).bind(names.records());
-    let freed = free.execute(&mut connection).await;
+async fn free(mut connection: MySqlConnection) {
+    let freed = sqlx::query("do release_all_locks()").execute(&mut connection).await;
     let closed = connection.close().await;
     if let Err(error) = freed.and(closed) {
         tracing::debug!(error = %error, "the engines' lock was freed by ending its connection");
@@ -135,7 +185,7 @@ async fn free(mut connection: MySqlConnection, names: &TableNames) {
 /// Shows the server that the process lives, or takes the lock again.
 async fn keep_once(
     server: &Server,
-    connection: Option<MySqlConnection>,
+    (connection, reach): (Option<MySqlConnection>, Reach),
     state: &AtomicU8,
 ) -> Option<MySqlConnection> {
     if let Some(mut connection) = connection {
@@ -145,7 +195,7 @@ async fn keep_once(
         tracing::warn!(database = server.name(), "the connection that holds the engines' lock was lost");
         state.store(State::Lost as u8, Ordering::Release);
     }
-    match lock(server, 0).await {
+    match lock(server, reach, 0).await {
         Ok(Some(connection)) => {
             tracing::info!(database = server.name(), "the engines' lock is held again");
             state.store(State::Held as u8, Ordering::Release);

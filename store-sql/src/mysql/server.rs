@@ -32,9 +32,11 @@ pub(super) struct Server {
     pub(super) statements: Statements,
     pub(super) pool: MySqlPool,
     pub(super) clock: StampClock,
+    pub(super) family: Family,
     options: MySqlConnectOptions,
     connections_max: u32,
     connect_timeout: Duration,
+    idle_transaction: Duration,
     name: String,
 }
 
@@ -96,28 +98,34 @@ impl Connecting<'_> {
         statements: Statements,
     ) -> Result<Server, BackendError> {
         let pool = self.pool(family).connect_with(self.options()).await;
-        Ok(self.over(pool.map_err(|error| wrap("connect", &self.dsn.to_string(), error))?, statements))
+        Ok(self.over(
+            pool.map_err(|error| wrap("connect", &self.dsn.to_string(), error))?,
+            family,
+            statements,
+        ))
     }
 
     /// The connections to a replica, which may be away for now: none is made yet, and none is waited for long.
     pub(super) fn replica(mut self, family: Family, statements: Statements) -> Server {
         self.pool = self.pool.acquire_timeout(self.acquire_timeout().min(REPLICA_WAIT));
-        self.over(self.pool(family).connect_lazy_with(self.options()), statements)
+        self.over(self.pool(family).connect_lazy_with(self.options()), family, statements)
     }
 
     /// The connections of a store, of which none is made yet.
     pub(super) fn lazy(&self, family: Family, statements: Statements) -> Server {
-        self.over(self.pool(family).connect_lazy_with(self.options()), statements)
+        self.over(self.pool(family).connect_lazy_with(self.options()), family, statements)
     }
 
-    fn over(&self, pool: MySqlPool, statements: Statements) -> Server {
+    fn over(&self, pool: MySqlPool, family: Family, statements: Statements) -> Server {
         Server {
             statements,
             pool,
             clock: self.clock.clone(),
+            family,
             options: self.options(),
             connections_max: self.pool.max_open,
             connect_timeout: self.connect_timeout(),
+            idle_transaction: self.waits.idle_transaction,
             name: self.dsn.to_string(),
         }
     }
@@ -141,6 +149,11 @@ impl Server {
     /// Where it is, without the password.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// After how long the server ends a transaction that lies idle.
+    pub(super) fn idle_transaction(&self) -> Duration {
+        self.idle_transaction
     }
 
     pub(super) fn wrap(&self, what: &str, error: sqlx::Error) -> BackendError {

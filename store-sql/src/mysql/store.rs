@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use tokio::sync::Mutex;
 use workflow_core::adapter::{
     BackendError, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork, EpochClaim,
-    ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow, SlotKey,
-    Store, StoreLimits, SystemClock, Waking,
+    ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, Reach, RetryKey, RetryRow,
+    SlotKey, Store, StoreLimits, SystemClock, Waking,
 };
 use workflow_core::{
     Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode, Timestamp,
@@ -21,7 +21,9 @@ use super::right::EngineRight;
 use super::server::Server;
 use super::transaction::{Ended, Made};
 use super::{commit, due, maintain, read};
-use crate::decided::is_attached;
+use crate::attached::{is_attached, outcome_of};
+use crate::held::Held;
+use crate::hindrances::Hindrances;
 
 /// How many changes one transaction takes best.
 const BATCH_MAX: usize = 512;
@@ -64,7 +66,7 @@ struct Inner {
     server: Arc<Server>,
     display: Display,
     settings: Settings,
-    right: Mutex<Option<EngineRight>>,
+    right: Mutex<Option<Held<EngineRight>>>,
 }
 
 /// What the store tells the engine of itself.
@@ -105,7 +107,7 @@ impl MySqlStore {
         if changes.iter().all(|change| change.fence.is_none()) {
             return Ok(());
         }
-        self.0.right.lock().await.as_ref().map_or(Ok(()), |right| right.check(&self.0.server))
+        self.0.right.lock().await.as_ref().map_or(Ok(()), |held| held.right.check(&self.0.server))
     }
 
     /// Makes all changes but those with attached work, in one transaction; again if its commit was not answered and
@@ -143,14 +145,16 @@ impl MySqlStore {
 
     /// Makes a change in a transaction of its own, because the user's work is attached to it or somebody held its run.
     async fn commit_alone(&self, work: &Arc<Work>, place: usize) -> Result<Outcome, BackendError> {
-        let mut wait = BUSY_WAIT;
+        let (mut wait, hindrances) = (BUSY_WAIT, Arc::new(Hindrances::default()));
+        let limit = self.0.server.idle_transaction();
         loop {
-            let shared = Arc::clone(work);
+            let shared = (Arc::clone(work), Arc::clone(&hindrances));
             let made = self.0.server.transaction("commit alone", move |mut connection, now| {
-                let work = Arc::clone(&shared);
-                Box::pin(
-                    async move { commit::commit_alone(&mut connection, &work.changes[place], now).await },
-                )
+                let (work, hindrances) = shared.clone();
+                Box::pin(async move {
+                    let change = &work.changes[place];
+                    commit::commit_alone(&mut connection, change, now, &hindrances, limit).await
+                })
             });
             let outcome = match made.await {
                 Err(error) if error.kind() == ErrorKind::UnknownOutcome => {
@@ -210,20 +214,19 @@ impl Store for MySqlStore {
         Waking::Poll(self.0.settings.poll_every)
     }
 
-    async fn start_engine(&self) -> Result<(), BackendError> {
+    async fn start_engine(&self, reach: Reach) -> Result<(), BackendError> {
         let mut right = self.0.right.lock().await;
-        if right.is_some() {
-            let context = format!("an engine runs on {} in this process already", self.database());
-            return Err(BackendError::new(ErrorKind::AlreadyRunning, context));
+        if let Some(held) = &mut *right {
+            return held.join(reach, self.database());
         }
-        *right = Some(EngineRight::take(&self.0.server).await?);
+        *right = Some(Held::by(EngineRight::take(&self.0.server, reach).await?, reach));
         Ok(())
     }
 
     async fn stop_engine(&self) {
-        let right = self.0.right.lock().await.take();
-        if let Some(right) = right {
-            right.release().await;
+        let mut right = self.0.right.lock().await;
+        if let Some(last) = Held::leave(&mut right) {
+            last.release().await;
         }
     }
 
@@ -242,9 +245,12 @@ impl Store for MySqlStore {
         let made = join_all(alone.iter().map(|place| self.commit_alone(&work, *place))).await;
         for (place, made) in alone.into_iter().zip(made) {
             // The others are stored: this one alone is to be judged and tried again.
-            outcomes[place] = made.unwrap_or_else(|error| {
-                tracing::warn!(error = %error, "a change that was made alone is not known to be stored");
-                Outcome::Busy
+            outcomes[place] = made.unwrap_or_else(|error| match is_attached(&work.changes[place]) {
+                true => outcome_of(&error),
+                false => {
+                    tracing::warn!(error = %error, "a change that was made alone is not known to be stored");
+                    Outcome::Busy
+                }
             });
         }
         Ok(outcomes)
@@ -312,8 +318,15 @@ impl Store for MySqlStore {
     }
 
     async fn retry(&self, key: &RetryKey) -> Result<Option<RetryRow>, BackendError> {
-        let key = Arc::new(key.clone());
-        read!(self, "read a retry row", [key], |connection| read::retry(connection, &key))
+        Ok(self.retries(std::slice::from_ref(key)).await?.pop().flatten())
+    }
+
+    async fn retries(&self, keys: &[RetryKey]) -> Result<Vec<Option<RetryRow>>, BackendError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Arc<[RetryKey]> = keys.into();
+        read!(self, "read retry rows", [keys], |connection| read::retries(connection, &keys))
     }
 
     async fn inbox(&self, run_id: RunId, status: StatusCode) -> Result<Vec<Callback>, BackendError> {

@@ -27,6 +27,8 @@ mod outbox;
 mod pooler;
 mod read;
 mod reading;
+mod relay;
+mod relay_right;
 mod right;
 mod schema;
 mod stamp;
@@ -35,6 +37,7 @@ mod store;
 mod timers;
 mod together;
 mod transaction;
+mod trust;
 mod write;
 
 pub(crate) use attach::PostgresWork;

@@ -28,7 +28,7 @@ pub(super) async fn outbox(
     })
 }
 
-fn stored(row: &PgRow) -> Result<StoredOutboxRow, sqlx::Error> {
+pub(super) fn stored(row: &PgRow) -> Result<StoredOutboxRow, sqlx::Error> {
     let id: String = row.try_get(0)?;
     let data: Option<Vec<u8>> = row.try_get(2)?;
     let event = match (id.parse::<EventId>(), data) {

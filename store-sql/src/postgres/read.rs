@@ -173,17 +173,20 @@ pub(super) async fn entered(
     Ok(entered)
 }
 
-pub(super) async fn retry(
+/// Retry rows, in the order asked. A run seldom has more than one, so that they are picked here.
+pub(super) async fn retries(
     connection: &mut Conn<'_>,
-    key: &RetryKey,
-) -> Result<Option<RetryRow>, sqlx::Error> {
-    let text = "select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = \
-                $1 and version = $2 and process = $3";
-    let query = sqlx::query(connection.sql(text))
-        .bind(key.run_id.to_string())
-        .bind(as_i64(key.version.get()))
-        .bind(key.process.as_str());
-    Ok(query.fetch_optional(connection.raw()).await?.as_ref().map(retry_row).transpose()?.flatten())
+    keys: &[RetryKey],
+) -> Result<Vec<Option<RetryRow>>, sqlx::Error> {
+    let text = "select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = any($1)";
+    let query = sqlx::query(connection.sql(text)).bind(array(keys, |key| key.run_id.to_string()));
+    let mut found: HashMap<RetryKey, RetryRow> = HashMap::new();
+    for row in &query.fetch_all(connection.raw()).await? {
+        if let Some(row) = retry_row(row)? {
+            found.insert(row.key.clone(), row);
+        }
+    }
+    Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
 }
 
 /// A retry row; `None` if its event cannot be read any more, so that it is as good as not there.

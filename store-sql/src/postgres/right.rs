@@ -2,6 +2,9 @@
 //!
 //! The server frees the lock when the session ends, however that happens. A session that is lost may have been the
 //! server's restart: then the right is had again as soon as the server is back, unless another engine was faster.
+//!
+//! Engines of a cluster hold the same lock in its shared form: it excludes an engine that wants the database for itself, and is
+//! excluded by one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,20 +13,25 @@ use std::time::Duration;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use workflow_core::adapter::{BackendError, Clock, ErrorKind, SystemClock};
+use workflow_core::adapter::{BackendError, Clock, Reach, SystemClock};
 
 use super::connect::Place;
+use crate::held::refused;
 use crate::names::Statements;
 
 /// The lock is that of the table of records, so that each schema has its own.
 const LOCK: &str =
     "select pg_try_advisory_lock(hashtext('workflow-engine'), 'workflow_records'::regclass::oid::integer)";
 
+const LOCK_SHARED: &str = "select pg_try_advisory_lock_shared(hashtext('workflow-engine'), 'workflow_records'::regclass::oid::integer)";
+
 const UNLOCK: &str = "select pg_advisory_unlock_all()";
 
 /// Where no session is kept, the same lock of a transaction that stays open: it reads nothing and writes nothing, so it
 /// holds up neither others nor the removal of old rows.
 const LOCK_OF_TRANSACTION: &str = "select pg_try_advisory_xact_lock(hashtext('workflow-engine'), 'workflow_records'::regclass::oid::integer)";
+
+const LOCK_OF_TRANSACTION_SHARED: &str = "select pg_try_advisory_xact_lock_shared(hashtext('workflow-engine'), 'workflow_records'::regclass::oid::integer)";
 
 const END: &str = "rollback";
 
@@ -45,24 +53,25 @@ pub(super) struct EngineRight {
 }
 
 impl EngineRight {
-    pub(super) async fn take(place: &Arc<Place>, statements: &Statements) -> Result<Self, BackendError> {
+    pub(super) async fn take(
+        place: &Arc<Place>,
+        statements: &Statements,
+        reach: Reach,
+    ) -> Result<Self, BackendError> {
         for _ in 0..TRIES_MAX {
-            if let Some(session) =
-                lock(place, statements).await.map_err(|error| place.wrap("take the engine's lock", error))?
+            if let Some(session) = lock(place, statements, reach)
+                .await
+                .map_err(|error| place.wrap("take the engine's lock", error))?
             {
                 let held = Arc::new(AtomicBool::new(true));
                 let (end, ended) = oneshot::channel();
-                let kept = (Arc::clone(place), statements.clone());
+                let kept = (Arc::clone(place), statements.clone(), reach);
                 let keeper = tokio::spawn(keep(session, kept, Arc::clone(&held), ended));
                 return Ok(Self { held, end, keeper });
             }
             SystemClock::new().sleep(TRY_EVERY).await;
         }
-        let context = format!(
-            "another engine runs on {}: stop it, or only connect to it for triggers, callbacks and reads",
-            place.name()
-        );
-        Err(BackendError::new(ErrorKind::AlreadyRunning, context))
+        Err(refused(place.name()))
     }
 
     pub(super) fn is_held(&self) -> bool {
@@ -79,7 +88,11 @@ impl EngineRight {
 }
 
 /// A session with the lock; `None` if somebody else has it.
-async fn lock(place: &Place, statements: &Statements) -> Result<Option<PgListener>, sqlx::Error> {
+async fn lock(
+    place: &Place,
+    statements: &Statements,
+    reach: Reach,
+) -> Result<Option<PgListener>, sqlx::Error> {
     // A listener waits for what the server says by itself, and so learns of the session's end without asking.
     let pool = PgPoolOptions::new()
         .max_connections(1)
@@ -87,13 +100,17 @@ async fn lock(place: &Place, statements: &Statements) -> Result<Option<PgListene
         .connect_lazy_with(place.session());
     let mut session = PgListener::connect_with(&pool).await?;
     session.eager_reconnect(false);
-    let statement = match place.is_pooled() {
-        false => LOCK,
-        true => {
+    let statement = match (place.is_pooled(), reach) {
+        (false, Reach::Process) => LOCK,
+        (false, Reach::Cluster) => LOCK_SHARED,
+        (true, reach) => {
             let settings = place.transaction_settings();
             let begin = format!("begin; {settings}; set local idle_in_transaction_session_timeout = 0");
             sqlx::raw_sql(sqlx::AssertSqlSafe(begin)).execute(&mut session).await?;
-            LOCK_OF_TRANSACTION
+            match reach {
+                Reach::Process => LOCK_OF_TRANSACTION,
+                Reach::Cluster => LOCK_OF_TRANSACTION_SHARED,
+            }
         }
     };
     let locked: bool = sqlx::query_scalar(statements.sql(statement)).fetch_one(&mut session).await?;
@@ -105,7 +122,7 @@ async fn lock(place: &Place, statements: &Statements) -> Result<Option<PgListene
 
 async fn keep(
     session: PgListener,
-    (place, statements): (Arc<Place>, Statements),
+    (place, statements, reach): (Arc<Place>, Statements, Reach),
     held: Arc<AtomicBool>,
     mut ended: oneshot::Receiver<()>,
 ) {
@@ -122,7 +139,7 @@ async fn keep(
                 tracing::warn!(place = place.name(), "the session with the engine's lock was lost");
             }
             None => {
-                match lock(&place, &statements).await {
+                match lock(&place, &statements, reach).await {
                     Ok(Some(again)) => {
                         session = Some(again);
                         held.store(true, Ordering::Release);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use workflow_core::adapter::{
     BackendError, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork, EpochClaim,
-    ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow, SlotKey,
-    Store, StoreLimits, Waking,
+    ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, Reach, RetryKey, RetryRow,
+    SlotKey, Store, StoreLimits, Waking,
 };
 use workflow_core::{
     Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode, Timestamp,
@@ -19,6 +19,7 @@ use super::reading::read;
 use super::right::EngineRight;
 use super::transaction::Database;
 use super::{commit, due, maintain, outbox, read};
+use crate::held::Held;
 
 /// How many changes one transaction takes best.
 const BATCH_MAX: usize = 2048;
@@ -34,7 +35,7 @@ struct Inner {
     database: Database,
     display: Display,
     settings: Settings,
-    right: Mutex<Option<EngineRight>>,
+    right: Mutex<Option<Held<EngineRight>>>,
 }
 
 /// What the store tells the engine of itself.
@@ -88,19 +89,21 @@ impl Store for PostgresStore {
         Waking::Poll(self.0.settings.poll_every)
     }
 
-    async fn start_engine(&self) -> Result<(), BackendError> {
+    async fn start_engine(&self, reach: Reach) -> Result<(), BackendError> {
         let mut right = self.0.right.lock().await;
-        if right.is_some() {
-            let context = format!("an engine runs on {} in this process already", self.database());
-            return Err(BackendError::new(ErrorKind::AlreadyRunning, context));
+        if let Some(held) = &mut *right {
+            return held.join(reach, self.database());
         }
-        *right = Some(EngineRight::take(self.0.database.place(), self.0.database.statements()).await?);
+        let database = &self.0.database;
+        let taken = EngineRight::take(database.place(), database.statements(), reach).await?;
+        *right = Some(Held::by(taken, reach));
         Ok(())
     }
 
     async fn stop_engine(&self) {
-        if let Some(right) = self.0.right.lock().await.take() {
-            right.give_back().await;
+        let mut right = self.0.right.lock().await;
+        if let Some(last) = Held::leave(&mut right) {
+            last.give_back().await;
         }
     }
 
@@ -157,7 +160,11 @@ impl Store for PostgresStore {
     }
 
     async fn retry(&self, key: &RetryKey) -> Result<Option<RetryRow>, BackendError> {
-        read!(self.0.database, "read a retry row", |connection| read::retry(connection, key))
+        Ok(self.retries(std::slice::from_ref(key)).await?.pop().flatten())
+    }
+
+    async fn retries(&self, keys: &[RetryKey]) -> Result<Vec<Option<RetryRow>>, BackendError> {
+        read!(self.0.database, "read retry rows", |connection| read::retries(connection, keys))
     }
 
     async fn inbox(&self, run_id: RunId, status: StatusCode) -> Result<Vec<Callback>, BackendError> {
@@ -173,7 +180,7 @@ impl Store for PostgresStore {
     }
 
     async fn register(&self, role: &RoleName, claim: EpochClaim) -> Result<Option<Epoch>, BackendError> {
-        if self.0.right.lock().await.as_ref().is_some_and(|right| !right.is_held()) {
+        if self.0.right.lock().await.as_ref().is_some_and(|held| !held.right.is_held()) {
             let context =
                 format!("the right to run engines on {} was lost and is not had again yet", self.database());
             return Err(BackendError::new(ErrorKind::AlreadyRunning, context));

@@ -32,10 +32,13 @@ use crate::Dialect;
 use crate::names::{Keys, Table, TableNames, rendered};
 
 /// The version of the tables that this program makes.
-pub(crate) const VERSION: i32 = 2;
+pub(crate) const VERSION: i32 = 3;
 
-/// The oldest program that can still work with the tables of this version: those of version 1 have all that it reads.
+/// The oldest program that can still work with the tables of this version: they have all that version 1 reads.
 pub(crate) const OLDEST_PROGRAM: i32 = 1;
+
+/// The same for a file: older programs write rows of `workflow_roles` without naming the columns.
+const OLDEST_PROGRAM_SQLITE: i32 = 3;
 
 /// The same for tables that were made elsewhere and taken over: version 1 knew nothing of the twins of their columns.
 pub(crate) const OLDEST_PROGRAM_ADOPTED: i32 = 2;
@@ -70,13 +73,17 @@ pub fn schema_sql(dialect: Dialect, names: &TableNames, indexes: IndexSet) -> St
         text.push('\n');
         text.push_str(&rendered(definition::guide(dialect), names, Keys::Plain));
     }
-    text.push_str(&format!("\n{};\n", note_sql(names, VERSION, false)));
+    text.push_str(&format!("\n{};\n", note_sql(dialect, names, VERSION, false)));
     definition::in_dialect(text, dialect)
 }
 
 /// The row that says what the tables are.
-pub(crate) fn note_sql(names: &TableNames, version: i32, adopted: bool) -> String {
-    let oldest = if adopted { OLDEST_PROGRAM_ADOPTED } else { OLDEST_PROGRAM };
+pub(crate) fn note_sql(dialect: Dialect, names: &TableNames, version: i32, adopted: bool) -> String {
+    let oldest = match dialect {
+        Dialect::Sqlite => OLDEST_PROGRAM_SQLITE,
+        Dialect::MariaDb | Dialect::MySql | Dialect::Postgres if adopted => OLDEST_PROGRAM_ADOPTED,
+        Dialect::MariaDb | Dialect::MySql | Dialect::Postgres => OLDEST_PROGRAM,
+    };
     format!(
         "insert into {} (version, oldest_program, records, outbox, adopted) values ({version}, {oldest}, '{}', '{}', {})",
         names.qualified(Table::Schema),

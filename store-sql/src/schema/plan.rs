@@ -116,7 +116,12 @@ impl<'a> Planner<'a> {
                 Some(_) => table.columns.len(),
                 // What version 1 had of it.
                 None if table.table == Table::Schema => 2,
-                None if self.found.note.is_some() => 0,
+                // A table that was made by an older program lacks some of them, but never all.
+                None if self.found.note.is_some()
+                    && table.columns.iter().any(|column| found.columns.contains(&column.name)) =>
+                {
+                    0
+                }
                 None => table.columns.len(),
             };
             let missing = missing(&table.columns[..needed], found);
@@ -373,8 +378,11 @@ fn drop_index(dialect: Dialect, table: Table, index: &str, schema: Option<&str>)
 
 /// Both statements or none: who looks in between would find no tables.
 fn note(dialect: Dialect, names: &TableNames, version: i32, adopted: bool) -> String {
-    let text =
-        format!("delete from {}; {}", names.qualified(Table::Schema), note_sql(names, version, adopted));
+    let text = format!(
+        "delete from {}; {}",
+        names.qualified(Table::Schema),
+        note_sql(dialect, names, version, adopted)
+    );
     match dialect {
         Dialect::MariaDb | Dialect::MySql => format!("start transaction; {text}; commit"),
         // The statements of one text are one transaction there, and on SQLite the whole migration is.

@@ -24,7 +24,7 @@ const WAITING: Bulk = Bulk {
 };
 
 const DEAD: Bulk = Bulk {
-    before: "select run_id, version from workflow_dead_letters where (run_id, version) in",
+    before: "select run_id, version from workflow_dead_letters where run_id is not null and (run_id, version) in",
     columns: 2,
     after: "",
 };
@@ -70,7 +70,7 @@ pub(super) async fn register(
         EpochClaim::At(epoch) => epoch.get(),
     };
     sqlx::query(connection.sql(
-        "insert into workflow_roles values (?, ?) on conflict (role) do update set epoch = excluded.epoch",
+        "insert into workflow_roles (role, epoch) values (?, ?) on conflict (role) do update set epoch = excluded.epoch",
     ))
     .bind(role)
     .bind(as_i64(epoch))

@@ -21,6 +21,7 @@ mod migrate;
 mod open;
 mod operate;
 mod read;
+mod relay;
 mod schema;
 mod steps;
 mod store;

@@ -200,9 +200,14 @@ pub(super) async fn outbox(
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(connection.raw())
         .await?;
+    Ok(outbox_page(&rows, limit))
+}
+
+/// What a query of at most `limit` rows has found.
+pub(super) fn outbox_page(rows: &[SqliteRow], limit: usize) -> OutboxPage {
     // An id that is no text comes after all that are, and cannot be gone on from; such rows are set aside first.
     let more = rows.len() == limit && rows.last().is_some_and(|row| row.try_get::<&str, _>(0).is_ok());
-    Ok(OutboxPage { rows: rows.iter().map(outbox_row).collect(), more })
+    OutboxPage { rows: rows.iter().map(outbox_row).collect(), more }
 }
 
 /// An outbox row. The event's own workflow is believed over the column's.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use sqlx::SqlitePool;
 use workflow_core::adapter::{
-    BackendError, BoxFuture, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork, Effect,
-    EpochClaim, ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow,
-    SlotKey, Store, StoreLimits, Waking,
+    BackendError, BoxFuture, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork,
+    EpochClaim, ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, Reach, RetryKey,
+    RetryRow, SlotKey, Store, StoreLimits, Waking,
 };
 use workflow_core::{
     Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode, Timestamp,
@@ -20,6 +20,8 @@ use super::lock::EngineLock;
 use super::open::{Conn, Place};
 use super::writer::Writer;
 use super::{commit, due, list, maintain, read};
+use crate::attached::{is_attached, outcome_of};
+use crate::held::Held;
 
 /// How many changes one transaction takes best.
 const BATCH_MAX: usize = 2048;
@@ -33,7 +35,7 @@ struct Inner {
     readers: SqlitePool,
     clock: Arc<dyn Clock>,
     settings: Settings,
-    lock: Mutex<Option<EngineLock>>,
+    lock: Mutex<Option<Held<EngineLock>>>,
 }
 
 /// What the store tells the engine of itself.
@@ -101,7 +103,7 @@ impl SqliteStore {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<EngineLock>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Held<EngineLock>>> {
         self.0.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -123,26 +125,24 @@ impl Store for SqliteStore {
         Waking::Poll(self.0.settings.poll_every)
     }
 
-    async fn start_engine(&self) -> Result<(), BackendError> {
+    async fn start_engine(&self, reach: Reach) -> Result<(), BackendError> {
         let mut lock = self.lock();
-        if lock.is_some() {
-            let context = format!("an engine runs on {} in this process already", self.file().display());
-            return Err(BackendError::new(ErrorKind::AlreadyRunning, context));
+        if let Some(held) = &mut *lock {
+            return held.join(reach, &self.file().display().to_string());
         }
-        *lock = Some(EngineLock::take(self.file(), self.0.writer.statements().names())?);
+        let taken = EngineLock::take(self.file(), self.0.writer.statements().names(), reach)?;
+        *lock = Some(Held::by(taken, reach));
         Ok(())
     }
 
     async fn stop_engine(&self) {
         // The file is then whole by itself: who copies it needs no other.
         self.0.writer.checkpoint().await;
-        *self.lock() = None;
+        drop(Held::leave(&mut self.lock()));
     }
 
     async fn commit(&self, changes: Vec<Change>, acked: Vec<EventId>) -> Result<Vec<Outcome>, BackendError> {
         let now = self.0.clock.now();
-        let is_attached =
-            |change: &Change| change.effects.iter().any(|effect| matches!(effect, Effect::Attached(_)));
         if !changes.iter().any(is_attached) {
             return self
                 .0
@@ -175,7 +175,7 @@ impl Store for SqliteStore {
                     Box::pin(async move { commit::commit_attached(&mut connection, change, now).await })
                 })
                 .await;
-            outcomes[place] = Some(made.unwrap_or_else(|error| attached_alone(&error)));
+            outcomes[place] = Some(made.unwrap_or_else(|error| outcome_of(&error)));
         }
         Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Busy)).collect())
     }
@@ -328,19 +328,5 @@ impl Store for SqliteStore {
                 Box::pin(async move { maintain::purge(&mut connection, &name, before, limit).await })
             })
             .await
-    }
-}
-
-/// What it means for a change with attached work that its transaction failed; the others of its commit are stored.
-fn attached_alone(error: &BackendError) -> Outcome {
-    tracing::warn!(error = %error, "a commit with attached work failed");
-    match error.kind() {
-        // The work ended the transaction, or broke it: it will again.
-        ErrorKind::Permanent => {
-            let cause =
-                std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
-            Outcome::AttachedFailed(format!("{error}{cause}").into())
-        }
-        _ => Outcome::Busy,
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::{
     BackendError, BoxFuture, Callback, Change, Clock, Cursor, DeadLetter, Delivery, DriverlessSlice, DueWork,
     EpochClaim, EventReceiver, EventStreamer, Found, Generation, HistoryQuery, Lease, ListPage, ListQuery,
-    OutboxPage, Outcome, Position, Publication, RetryKey, RetryRow, RoleClaim, RoleScheduler, SendOutcome,
-    SlotKey, StartAt, Store, StoreLimits, Unreadable, Waking,
+    OutboxPage, Outcome, Position, Publication, Reach, RetryKey, RetryRow, RoleClaim, RoleScheduler,
+    SendOutcome, SlotKey, StartAt, Store, StoreLimits, Unreadable, Waking,
 };
 use crate::{
     Epoch, EventId, ForeignId, GroupName, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode,
@@ -28,7 +28,7 @@ pub trait DynStore: Send + Sync {
         changes: Vec<Change>,
         acked: Vec<EventId>,
     ) -> BoxFuture<'a, Result<Vec<Outcome>, BackendError>>;
-    fn start_engine<'a>(&'a self) -> BoxFuture<'a, Result<(), BackendError>>;
+    fn start_engine<'a>(&'a self, reach: Reach) -> BoxFuture<'a, Result<(), BackendError>>;
     fn stop_engine<'a>(&'a self) -> BoxFuture<'a, ()>;
     fn lookup<'a>(&'a self, run_ids: &'a [RunId]) -> BoxFuture<'a, Result<Vec<Found>, BackendError>>;
     fn latest<'a>(
@@ -61,6 +61,10 @@ pub trait DynStore: Send + Sync {
         limit: usize,
     ) -> BoxFuture<'a, Result<DueWork, BackendError>>;
     fn retry<'a>(&'a self, key: &'a RetryKey) -> BoxFuture<'a, Result<Option<RetryRow>, BackendError>>;
+    fn retries<'a>(
+        &'a self,
+        keys: &'a [RetryKey],
+    ) -> BoxFuture<'a, Result<Vec<Option<RetryRow>>, BackendError>>;
     fn inbox<'a>(
         &'a self,
         run_id: RunId,
@@ -112,8 +116,8 @@ impl<S: Store> DynStore for S {
         Box::pin(Store::commit(self, changes, acked))
     }
 
-    fn start_engine<'a>(&'a self) -> BoxFuture<'a, Result<(), BackendError>> {
-        Box::pin(Store::start_engine(self))
+    fn start_engine<'a>(&'a self, reach: Reach) -> BoxFuture<'a, Result<(), BackendError>> {
+        Box::pin(Store::start_engine(self, reach))
     }
 
     fn stop_engine<'a>(&'a self) -> BoxFuture<'a, ()> {
@@ -178,6 +182,13 @@ impl<S: Store> DynStore for S {
         Box::pin(Store::retry(self, key))
     }
 
+    fn retries<'a>(
+        &'a self,
+        keys: &'a [RetryKey],
+    ) -> BoxFuture<'a, Result<Vec<Option<RetryRow>>, BackendError>> {
+        Box::pin(Store::retries(self, keys))
+    }
+
     fn inbox<'a>(
         &'a self,
         run_id: RunId,
@@ -228,6 +239,13 @@ impl<S: Store> DynStore for S {
 /// [`EventStreamer`] with boxed futures. Implemented for every [`EventStreamer`]; the contract is there.
 #[allow(missing_docs, reason = "each method is that of the same name in `EventStreamer`")]
 pub trait DynStreamer: Send + Sync {
+    fn reach(&self) -> Reach;
+    fn has_settled<'a>(
+        &'a self,
+        topic: &'a Topic,
+        group: &'a GroupName,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, BackendError>>;
     fn partitions<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<NonZeroU32, BackendError>>;
     fn send<'a>(&'a self, batch: Vec<Publication>) -> BoxFuture<'a, Result<Vec<SendOutcome>, BackendError>>;
     fn settled<'a>(&'a self) -> BoxFuture<'a, Vec<EventId>>;
@@ -241,6 +259,19 @@ pub trait DynStreamer: Send + Sync {
 }
 
 impl<S: EventStreamer> DynStreamer for S {
+    fn reach(&self) -> Reach {
+        EventStreamer::reach(self)
+    }
+
+    fn has_settled<'a>(
+        &'a self,
+        topic: &'a Topic,
+        group: &'a GroupName,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, BackendError>> {
+        Box::pin(EventStreamer::has_settled(self, topic, group, until))
+    }
+
     fn partitions<'a>(&'a self, topic: &'a Topic) -> BoxFuture<'a, Result<NonZeroU32, BackendError>> {
         Box::pin(EventStreamer::partitions(self, topic))
     }
@@ -321,10 +352,15 @@ impl<R: EventReceiver> DynReceiver for R {
 /// [`RoleScheduler`] with boxed futures. Implemented for every [`RoleScheduler`]; the contract is there.
 #[allow(missing_docs, reason = "each method is that of the same name in `RoleScheduler`")]
 pub trait DynScheduler: Send + Sync {
+    fn reach(&self) -> Reach;
     fn claim<'a>(&'a self, claim: RoleClaim) -> BoxFuture<'a, Result<Lease, BackendError>>;
 }
 
 impl<S: RoleScheduler> DynScheduler for S {
+    fn reach(&self) -> Reach {
+        RoleScheduler::reach(self)
+    }
+
     fn claim<'a>(&'a self, claim: RoleClaim) -> BoxFuture<'a, Result<Lease, BackendError>> {
         Box::pin(RoleScheduler::claim(self, claim))
     }

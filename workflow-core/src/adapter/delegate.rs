@@ -33,7 +33,7 @@
 macro_rules! delegate_store {
     ($field:tt) => {
         $crate::delegate_store!($field: clock, waking, start_engine, stop_engine, lookup, latest, started_by, list, history);
-        $crate::delegate_store!($field: entered, outbox, due, retry, inbox, last_slot, dead_letters, register);
+        $crate::delegate_store!($field: entered, outbox, due, retry, retries, inbox, last_slot, dead_letters, register);
         $crate::delegate_store!($field: driverless, purge);
     };
     ($field:tt: $($method:ident),+ $(,)?) => {
@@ -50,8 +50,8 @@ macro_rules! delegate_store {
         }
     };
     (@start_engine $field:tt) => {
-        async fn start_engine(&self) -> Result<(), $crate::adapter::BackendError> {
-            self.$field.start_engine().await
+        async fn start_engine(&self, reach: $crate::adapter::Reach) -> Result<(), $crate::adapter::BackendError> {
+            self.$field.start_engine(reach).await
         }
     };
     (@stop_engine $field:tt) => {
@@ -91,6 +91,10 @@ macro_rules! delegate_store {
     };
     (@read retry $field:tt) => {
         $crate::delegate_store!(@fn $field, retry(key: &$crate::adapter::RetryKey) -> Option<$crate::adapter::RetryRow>);
+    };
+    (@read retries $field:tt) => {
+        $crate::delegate_store!(@fn $field, retries(keys: &[$crate::adapter::RetryKey])
+            -> Vec<Option<$crate::adapter::RetryRow>>);
     };
     (@read inbox $field:tt) => {
         $crate::delegate_store!(@fn $field, inbox(run_id: $crate::RunId, status: $crate::StatusCode)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::BackendError;
+use super::{BackendError, Reach};
 use crate::{Event, EventId, GroupName, Headers, Record, Timestamp, Topic};
 
 /// Rises with each assignment of partitions; what was settled under an older one is dropped.
@@ -116,7 +116,27 @@ pub trait EventStreamer: Send + Sync + 'static {
     /// Its receiver.
     type Receiver: EventReceiver;
 
-    /// How many partitions a topic has.
+    /// How far its events reach: engines of several processes need a stream that all of them see.
+    fn reach(&self) -> Reach {
+        Reach::Process
+    }
+
+    /// Whether a group has settled every event of a topic that was published before `until`. If not, what looks lost may
+    /// only be waiting. A stream whose events keep their outbox rows until they are settled need not be asked.
+    ///
+    /// # Errors
+    /// If the stream cannot be asked now.
+    fn has_settled(
+        &self,
+        topic: &Topic,
+        group: &GroupName,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<bool, BackendError>> + Send {
+        let _ = (topic, group, until);
+        async { Ok(true) }
+    }
+
+    /// How many partitions a topic has. A topic that is not there yet is made, where that is allowed.
     fn partitions(&self, topic: &Topic) -> impl Future<Output = Result<NonZeroU32, BackendError>> + Send;
 
     /// Opens a topic for a group; nothing is delivered before [`EventReceiver::assign`].

@@ -8,7 +8,10 @@ mod clock;
 mod delegate;
 mod error;
 mod event_streamer;
+mod namespaced;
 mod query;
+mod reach;
+mod relay_store;
 mod role_scheduler;
 mod store;
 
@@ -23,7 +26,10 @@ pub use event_streamer::{
     ConnectorEvent, Delivery, EventReceiver, EventStreamer, Generation, Position, Publication, SendOutcome,
     StartAt, Unreadable,
 };
+pub use namespaced::{Namespaced, NamespacedReceiver};
 pub use query::{Cursor, DriverlessSlice, HistoryQuery, ListPage, ListQuery, Page};
+pub use reach::Reach;
+pub use relay_store::{OutboxDepth, RelayStore, Span};
 pub use role_scheduler::{EpochClaim, Lease, RoleClaim, RoleScheduler};
 pub use store::{
     BoxFuture, DueTimer, DueWork, Found, OutboxPage, Store, StoreLimits, StoredOutboxRow, Waking,

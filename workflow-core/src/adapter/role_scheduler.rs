@@ -4,7 +4,7 @@ use std::future::Future;
 
 use tokio_util::sync::CancellationToken;
 
-use super::BackendError;
+use super::{BackendError, Reach};
 use crate::{Epoch, GroupName, RoleName, Shard};
 
 /// A role that an instance wants: one shard of a group.
@@ -34,7 +34,8 @@ pub enum EpochClaim {
 pub struct Lease {
     /// How the owner's epoch is found.
     pub epoch: EpochClaim,
-    /// Cancelled when the role is lost.
+    /// Cancelled when the role is lost, or is wanted elsewhere: whoever owns it takes nothing new, ends what is in flight
+    /// within seconds, and drops the lease.
     pub lost: CancellationToken,
     release: Option<CancellationToken>,
 }
@@ -61,6 +62,11 @@ impl Drop for Lease {
 /// 2. *Hand-over.* When a lease is dropped, a waiting claim of the role ends.
 /// 3. *Cancellation.* Dropping the future of `claim` leaves the role to others.
 pub trait RoleScheduler: Send + Sync + 'static {
+    /// How far its roles reach: what it says of itself decides whether engines of several processes share a store.
+    fn reach(&self) -> Reach {
+        Reach::Process
+    }
+
     /// Waits until this instance owns the role.
     fn claim(&self, claim: RoleClaim) -> impl Future<Output = Result<Lease, BackendError>> + Send;
 }

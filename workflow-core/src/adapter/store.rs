@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{
     BackendError, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, EpochClaim, HistoryQuery,
-    ListPage, ListQuery, Outcome, RetryKey, RetryRow, SlotKey, TimerRow,
+    ListPage, ListQuery, Outcome, Reach, RetryKey, RetryRow, SlotKey, TimerRow,
 };
 use crate::{
     Epoch, Event, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode, Timestamp,
@@ -110,13 +110,16 @@ pub trait Store: Send + Sync + 'static {
     /// How to learn of other writers.
     fn waking(&self) -> Waking;
 
-    /// Claims the right to run engines on this store; kept until the handle is dropped.
+    /// Claims the right to run engines on this store; kept until it is given back or the handle is dropped.
+    ///
+    /// An engine whose roles reach no further than its process has the store for itself; engines of a cluster share it with
+    /// each other, also within one process, where each gives back its own share.
     ///
     /// # Errors
-    /// [`super::ErrorKind::AlreadyRunning`] if another process has it.
-    fn start_engine(&self) -> impl Future<Output = Result<(), BackendError>> + Send;
+    /// [`super::ErrorKind::AlreadyRunning`] if another engine has it in a way that excludes this one.
+    fn start_engine(&self, reach: Reach) -> impl Future<Output = Result<(), BackendError>> + Send;
 
-    /// Gives the right back.
+    /// Gives the right back, or one share of it.
     fn stop_engine(&self) -> impl Future<Output = ()> + Send;
 
     /// Stores changes in one transaction; `acked` outbox rows are deleted in the same one.
@@ -177,6 +180,20 @@ pub trait Store: Send + Sync + 'static {
 
     /// A retry row.
     fn retry(&self, key: &RetryKey) -> impl Future<Output = Result<Option<RetryRow>, BackendError>> + Send;
+
+    /// Retry rows, in the order asked; a store that can asks for all of them at once.
+    fn retries(
+        &self,
+        keys: &[RetryKey],
+    ) -> impl Future<Output = Result<Vec<Option<RetryRow>>, BackendError>> + Send {
+        async move {
+            let mut rows = Vec::with_capacity(keys.len());
+            for key in keys {
+                rows.push(self.retry(key).await?);
+            }
+            Ok(rows)
+        }
+    }
 
     /// Callbacks that are noted for a run in a status, applied ones too, oldest first.
     fn inbox(

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use tokio_util::sync::CancellationToken;
 
 use super::attempt::panicked;
 use super::core::{Core, Object};
 use super::failure::shorten;
 use super::metrics::ProcessMetrics;
-use super::role::Process;
+use super::role::{Process, Scope};
 use crate::adapter::{
     BackendError, BoxFuture, Change, ConnectorEvent, DeadLetter, Effect, Expect, Fence, Outcome, Unreadable,
 };
@@ -30,18 +29,14 @@ pub(crate) struct ConnectorProcess<T, S> {
 }
 
 impl<T: Object, S: Status> Process for ConnectorProcess<T, S> {
-    fn run<'a>(
-        &'a mut self,
-        scope: CancellationToken,
-        fence: Fence,
-    ) -> BoxFuture<'a, Result<(), BackendError>> {
+    fn run<'a>(&'a mut self, scope: Scope, fence: Fence) -> BoxFuture<'a, Result<(), BackendError>> {
         Box::pin(async move {
             let this = &*self;
             let mut receiver = this.part().source.open(&this.core.backend, &this.group, this.shard).await?;
             loop {
                 let batch = tokio::select! {
                     batch = receiver.next_batch(this.part().options.in_flight) => batch?,
-                    () = scope.cancelled() => return Ok(()),
+                    () = scope.end.cancelled() => return Ok(()),
                 };
                 for unreadable in receiver.unreadable() {
                     this.park(unreadable, &fence).await?;
@@ -59,7 +54,7 @@ impl<T: Object, S: Status> Process for ConnectorProcess<T, S> {
                 let work = join_all(keys.into_iter().map(|events| this.feed(events, &fence)));
                 tokio::select! {
                     results = work => results.into_iter().collect::<Result<Vec<()>, BackendError>>()?,
-                    () = scope.cancelled() => return Ok(()),
+                    () = scope.end.cancelled() => return Ok(()),
                 };
                 receiver.settle().await?;
             }

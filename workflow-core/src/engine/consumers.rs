@@ -4,11 +4,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::core::Object;
-use super::intake::Intake;
+use super::intake::{Intake, Source};
 use super::metrics::ProcessMetrics;
 use super::start::Starter;
 use super::work::Work;
-use crate::adapter::StartAt;
+use crate::adapter::{Reach, StartAt};
 use crate::definition::ProcessOptions;
 use crate::{Error, GroupName, RoleName, Shard, Status, Topic};
 
@@ -51,19 +51,14 @@ impl<T: Object, S: Status> Starter<T, S> {
         work: impl Fn(Arc<ProcessMetrics>) -> Arc<W>,
     ) -> Result<(), Error> {
         let TopicReader { group, topic, options, roles } = consumer;
-        let streamer = &self.core.hub.streamer;
-        let partitions = streamer.partitions(topic).await?.get();
         let shards = roles.shards(options);
-        if shards.get() > partitions {
-            return Err(Error::CannotRun {
-                workflow: self.core.definition.name.clone(),
-                reason: format!(
-                    "{group} has {shards} shards, but topic {topic} has {partitions} partitions: use at most so many shards",
-                ),
-            });
-        }
+        self.check_shards(&consumer, shards).await?;
         for shard in Shard::all(shards) {
-            let receiver = streamer.open(topic, group, StartAt::Earliest).await?;
+            // Inside a process, an event is kept for those alone who have opened its topic before.
+            let receiver = match self.core.hub.streamer.reach() {
+                Reach::Process => Some(self.core.hub.streamer.open(topic, group, StartAt::Earliest).await?),
+                Reach::Cluster => None,
+            };
             let role = roles.role(group, shard);
             let metrics = self.role_metrics(&role, options);
             let intake = Intake {
@@ -74,12 +69,37 @@ impl<T: Object, S: Status> Starter<T, S> {
                 workflow: self.core.definition.name.clone(),
                 metrics: Arc::clone(&metrics),
                 totals: self.core.metrics.clone(),
-                topic: topic.clone(),
-                shard,
-                receiver,
+                signals: Arc::clone(&self.core.signals),
+                source: Source::new(&self.core.hub, topic, group, shard, receiver),
             };
             self.spawn(group, shard, role, metrics, intake);
         }
         Ok(())
+    }
+
+    /// Refuses more shards than partitions. A stream that cannot be asked now is asked again by the owner of the role.
+    async fn check_shards(&self, consumer: &TopicReader<'_>, shards: NonZeroU32) -> Result<(), Error> {
+        let streamer = &self.core.hub.streamer;
+        if streamer.reach() == Reach::Cluster && shards == NonZeroU32::MIN {
+            return Ok(());
+        }
+        let TopicReader { group, topic, .. } = consumer;
+        let partitions = match (streamer.partitions(topic).await, streamer.reach()) {
+            (Ok(partitions), _) => partitions,
+            (Err(error), Reach::Process) => return Err(error.into()),
+            (Err(error), Reach::Cluster) => {
+                tracing::warn!(topic = %topic, error = %super::with_causes(&error), "the partitions of a topic are not known yet");
+                return Ok(());
+            }
+        };
+        if shards <= partitions {
+            return Ok(());
+        }
+        Err(Error::CannotRun {
+            workflow: self.core.definition.name.clone(),
+            reason: format!(
+                "{group} has {shards} shards, but topic {topic} has {partitions} partitions: use at most so many shards",
+            ),
+        })
     }
 }

@@ -23,6 +23,9 @@ const BACK_OFF: Duration = Duration::from_millis(500);
 
 /// What takes the due work of one workflow.
 pub(crate) trait TakesDue: Send + Sync {
+    /// Whether this process owns a role by which some of it is its own.
+    fn owns_some(&self) -> bool;
+
     /// What is due is about to be read: what has been dealt with by now may be taken again, if it is due again.
     fn begin_reading(&self);
 

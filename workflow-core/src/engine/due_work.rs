@@ -24,7 +24,7 @@ const BACK_OFF: std::time::Duration = std::time::Duration::from_millis(200);
 const SENT_AS: &str = "sent_as";
 
 /// How many retries of one workflow are sent again at once.
-const RETRIES_MAX: usize = 256;
+const RETRIES_MAX: u32 = 256;
 
 /// The due work of one workflow in this process.
 pub(crate) struct DueWork<T, S> {
@@ -32,6 +32,8 @@ pub(crate) struct DueWork<T, S> {
     pub(crate) tasks: TaskTracker,
     /// Which statuses' timeouts this process owns, and as what.
     pub(crate) owned: RwLock<HashMap<StatusCode, Owned>>,
+    /// The epoch under which this process deals with the workflow's retries, if that is its part.
+    sender: RwLock<Option<Fence>>,
     claimed: Mutex<Claimed>,
     retries: Arc<Semaphore>,
 }
@@ -62,8 +64,9 @@ impl<T: Object, S: Status> DueWork<T, S> {
             core,
             tasks,
             owned: RwLock::default(),
+            sender: RwLock::default(),
             claimed: Mutex::default(),
-            retries: Arc::new(Semaphore::new(RETRIES_MAX)),
+            retries: Arc::new(Semaphore::new(RETRIES_MAX as usize)),
         })
     }
 
@@ -75,6 +78,20 @@ impl<T: Object, S: Status> DueWork<T, S> {
         };
         drop(all);
         self.core.hub.due.dealt_with();
+    }
+
+    /// Takes the workflow's retries over, or leaves them to others; then it waits for those that were begun.
+    pub(crate) async fn send_as(&self, fence: Option<Fence>) {
+        let leaves = fence.is_none();
+        *self.sender.write().unwrap_or_else(PoisonError::into_inner) = fence;
+        self.core.hub.due.dealt_with();
+        if leaves {
+            let _all = self.retries.acquire_many(RETRIES_MAX).await;
+        }
+    }
+
+    fn sender(&self) -> Option<Fence> {
+        self.sender.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn owner_of(&self, status: StatusCode) -> Option<Owned> {
@@ -144,8 +161,10 @@ impl<T: Object, S: Status> DueWork<T, S> {
             let room = Arc::clone(&owned.room);
             let _permit = room.acquire().await;
             let key = due.timer.key.clone();
-            // What has not begun when the engine ends is due at the next start.
-            if !this.tasks.is_closed() {
+            // What has not begun when the engine ends, or its role, is due for whoever is next.
+            let owner = this.owner_of(due.timer.status);
+            let is_owned = owner.is_some_and(|now| now.fence.epoch == owned.fence.epoch);
+            if is_owned && !this.tasks.is_closed() {
                 this.fire(due, &owned, 1).await;
             }
             this.forget_timer(key);
@@ -166,21 +185,27 @@ impl<T: Object, S: Status> DueWork<T, S> {
         self.tasks.spawn(async move {
             let _permit = this.retries.acquire().await;
             let key = row.key.clone();
-            match this.owner_by_process(&key.process) {
-                Some(owned) => this.fire_again(row, &owned).await,
-                None if key.process == this.core.plan.resume_process => this.resume(row).await,
-                None => this.send_again(row).await,
+            match (this.owner_by_process(&key.process), this.sender()) {
+                (Some(owned), _) => this.fire_again(row, &owned).await,
+                // Its owner is another process by now.
+                (None, _) if super::timeout::is_of_timer(&row) => {}
+                (None, Some(fence)) if key.process == this.core.plan.resume_process => {
+                    this.resume(row, fence).await;
+                }
+                (None, Some(fence)) => this.send_again(row, fence).await,
+                (None, None) => {}
             }
             this.forget_retry(key);
         });
     }
 
     /// Sends the event of a failed attempt again, as the next attempt.
-    async fn send_again(&self, row: RetryRow) {
+    async fn send_again(&self, row: RetryRow, fence: Fence) {
         let mut stored = (*row.event).clone();
         stored.headers.retain(|(name, _)| &**name != SENT_AS);
         if self.is_on_its_way(&row).await {
             let mut change = Change::new(row.key.run_id, crate::adapter::Expect::Nothing);
+            change.fence = Some(fence);
             change.effects.push(Effect::ReplaceRetry(again_in_a_while(&row, Arc::clone(&row.event))));
             self.store_effects(change).await;
             return;
@@ -190,6 +215,7 @@ impl<T: Object, S: Status> DueWork<T, S> {
             (header::RETRY_FOR, row.key.process.to_string()),
         ];
         let mut change = self.core.emit_again(row.key.run_id, row.key.version, &stored, &headers);
+        change.fence = Some(fence);
         if self.is_owed(&row) {
             // The run may have gone on; the hook on what it was is owed all the same.
             change.expect = crate::adapter::Expect::Nothing;
@@ -228,11 +254,12 @@ impl<T: Object, S: Status> DueWork<T, S> {
     }
 
     /// Resumes a run that the engine paused, unless somebody was faster.
-    async fn resume(&self, row: RetryRow) {
+    async fn resume(&self, row: RetryRow, fence: Fence) {
         let Some(record) = self.record_of(&row).await else { return };
         let transition = Transition { to: Move::Resume, object: None };
         let paused_still = record.version == row.key.version && record.run_state == RunState::Paused;
-        let stamp = super::moves::Stamp::outside(crate::Actor::Engine);
+        let outside = super::moves::Stamp::outside(crate::Actor::Engine);
+        let stamp = super::moves::Stamp { fence: Some(fence), ..outside };
         match self.core.change(&record, transition, None, stamp) {
             Ok(change) if paused_still => {
                 self.store(record.run_state, change).await;
@@ -262,6 +289,10 @@ impl<T: Object, S: Status> DueWork<T, S> {
 }
 
 impl<T: Object, S: Status> TakesDue for DueWork<T, S> {
+    fn owns_some(&self) -> bool {
+        self.sender().is_some() || !self.owned.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     fn begin_reading(&self) {
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
         let Claimed { timers, retries, done_timers, done_retries } = &mut *claimed;
@@ -278,9 +309,10 @@ impl<T: Object, S: Status> TakesDue for DueWork<T, S> {
         if self.tasks.is_closed() {
             return Box::pin(std::future::ready(taken));
         }
+        let sends = self.sender().is_some();
         for due in timers {
             let Some(owned) = self.owner_of(due.timer.status) else {
-                if self.is_abandoned(&due.timer) && self.claim_timer(&due.timer.key) {
+                if sends && self.is_abandoned(&due.timer) && self.claim_timer(&due.timer.key) {
                     taken.new += 1;
                     self.spawn_abandoned(due);
                 }
@@ -294,8 +326,10 @@ impl<T: Object, S: Status> TakesDue for DueWork<T, S> {
             }
         }
         for row in retries {
-            if super::timeout::is_of_timer(&row) && self.owner_by_process(&row.key.process).is_none() {
-                // It is left to the owner of the timeouts, who asks again when he becomes that.
+            let is_of_timer = super::timeout::is_of_timer(&row);
+            let is_mine = if is_of_timer { self.owner_by_process(&row.key.process).is_some() } else { sends };
+            if !is_mine {
+                // It is left to the owner of the timeouts, or of the retries, who asks again when he becomes that.
                 continue;
             }
             if self.claim_retry(&row.key) {

@@ -58,7 +58,7 @@ impl<T: Object, S: Status> Core<T, S> {
         if task.fresh && told == 1 {
             return Ok(1);
         }
-        Ok(match self.hub.store.retry(key).await? {
+        Ok(match self.hub.lookups.retry(key).await? {
             // The attempt that failed is the one that the row notes.
             Some(row) if row.is_begun() => told.max(row.attempt),
             Some(row) => told.max(row.attempt.saturating_add(1)),

@@ -70,7 +70,7 @@ impl<T: Object, S: Status> HookWork<T, S> {
         }
         let process = self.process.clone();
         let key = RetryKey { run_id: task.record.run_id, version: task.version(), process };
-        Ok(self.core.hub.store.retry(&key).await?.is_none())
+        Ok(self.core.hub.lookups.retry(&key).await?.is_none())
     }
 
     /// Calls the hook; `None` as the error when it was told to stop.

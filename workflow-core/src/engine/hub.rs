@@ -17,7 +17,7 @@ use super::moved::Moved;
 use super::outbox::{self, Outbox};
 use super::wait;
 use super::waiters::Waiters;
-use crate::adapter::{Backend, BackendError, Clock, DynScheduler, DynStore, DynStreamer, Waking};
+use crate::adapter::{Backend, BackendError, Clock, DynScheduler, DynStore, DynStreamer, Reach, Waking};
 use crate::{Error, OutboxOptions, WorkflowName};
 
 pub(crate) struct Hub {
@@ -98,6 +98,12 @@ impl Hub {
         hub
     }
 
+    /// Whether outbox rows are published by this process. Engines of a cluster leave them to the relay: it alone keeps each run's
+    /// events in their order.
+    pub(crate) fn relays(&self) -> bool {
+        self.scheduler.reach() == Reach::Process
+    }
+
     /// Claims the store for an engine of this process, and starts what serves all engines if it is the first.
     pub(crate) async fn enter(
         self: &Arc<Self>,
@@ -113,8 +119,12 @@ impl Hub {
                 "it runs on this backend already, or another whose topics and roles have the same names";
             return Err(Error::CannotRun { workflow: name.clone(), reason: reason.to_owned() });
         }
+        if (self.scheduler.reach(), self.streamer.reach()) == (Reach::Cluster, Reach::Process) {
+            let reason = "its roles are shared by a cluster, but the events of this streamer reach no other process: use a streamer of the cluster, or a scheduler of this process";
+            return Err(Error::CannotRun { workflow: name.clone(), reason: reason.to_owned() });
+        }
         if engines.serving.is_none() {
-            self.store.start_engine().await?;
+            self.store.start_engine(self.scheduler.reach()).await?;
             engines.serving = Some(self.serve(options));
             self.waiters.open();
         }
@@ -124,8 +134,10 @@ impl Hub {
 
     fn serve(self: &Arc<Self>, options: OutboxOptions) -> (CancellationToken, TaskTracker) {
         let (scope, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(outbox::relay(Arc::clone(self), options, scope.clone()));
-        tasks.spawn(outbox::collect_settled(Arc::clone(self), scope.clone()));
+        if self.relays() {
+            tasks.spawn(outbox::relay(Arc::clone(self), options, scope.clone()));
+            tasks.spawn(outbox::collect_settled(Arc::clone(self), scope.clone()));
+        }
         tasks.spawn(due::poll_due(Arc::clone(self), scope.clone()));
         tasks.close();
         (scope, tasks)
@@ -181,8 +193,12 @@ impl Hub {
         self.due.dealt_with();
     }
 
+    /// The workflows whose due work, or a part of it, is this process's to deal with.
     pub(crate) fn takers(&self) -> Takers {
-        self.lock_takers().iter().map(|(name, taker)| (name.clone(), Weak::clone(taker))).collect()
+        let takers = self.lock_takers();
+        let owns = |taker: &&Weak<dyn TakesDue>| taker.upgrade().is_some_and(|taker| taker.owns_some());
+        let owning = takers.iter().filter(|(_, taker)| owns(taker));
+        owning.map(|(name, taker)| (name.clone(), Weak::clone(taker))).collect()
     }
 
     fn lock_takers(&self) -> std::sync::MutexGuard<'_, HashMap<WorkflowName, Weak<dyn TakesDue>>> {

@@ -5,11 +5,13 @@
 
 mod judging;
 mod parking;
+mod source;
 mod storing;
 
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -17,17 +19,20 @@ use std::time::Duration;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
+use self::source::Opened;
+pub(crate) use self::source::Source;
 use super::attempt::panicked;
 use super::hub::Hub;
 use super::metrics::{Metrics, ProcessMetrics};
+use super::role::Scope;
 use super::work::{Made, Task, Work};
 use crate::adapter::{
     BackendError, BoxFuture, Change, Delivery, DynReceiver, Fence, Generation, Outcome, Position,
 };
 use crate::definition::ProcessOptions;
-use crate::{Record, RunId, Shard, Skip, Timestamp, Topic, Verdict, header, judge};
+use crate::run::CancelSignals;
+use crate::{Record, RunId, Skip, Timestamp, Verdict, header, judge};
 
 /// An inline poll that takes longer holds up the others of its batch, so the next ones get tasks of their own.
 const INLINE_MAX: Duration = Duration::from_micros(200);
@@ -44,9 +49,8 @@ pub(crate) struct Intake {
     pub(crate) workflow: crate::WorkflowName,
     pub(crate) metrics: Arc<ProcessMetrics>,
     pub(crate) totals: Metrics,
-    pub(crate) topic: Topic,
-    pub(crate) shard: Shard,
-    pub(crate) receiver: Box<dyn DynReceiver>,
+    pub(crate) signals: Arc<CancelSignals>,
+    pub(crate) source: Source,
 }
 
 /// What is known of a run that is in flight.
@@ -82,6 +86,7 @@ struct Stretch<'a> {
     workflow: &'a crate::WorkflowName,
     metrics: &'a ProcessMetrics,
     totals: &'a Metrics,
+    signals: &'a CancelSignals,
     fence: Fence,
     /// When this ownership of the role began.
     since: Timestamp,
@@ -99,16 +104,42 @@ struct Stretch<'a> {
     /// No more is begun; what is not stored yet is left to whoever owns the role next.
     stopping: bool,
     superseded: bool,
+    /// The topic has got more partitions: they are taken over when what is in flight has ended.
+    grown: bool,
 }
 
 impl Intake {
     /// Works until the scope ends or the role is seen to have another owner.
-    pub(crate) async fn run(&mut self, scope: CancellationToken, fence: Fence) -> Result<(), BackendError> {
-        let generation = Generation(fence.epoch.get());
-        // Asked anew by each owner: a topic may have grown.
-        let partitions = 0..self.hub.streamer.partitions(&self.topic).await?.get();
-        let own = partitions.filter(|partition| self.shard.has_partition(*partition)).collect();
-        self.receiver.assign(own, generation).await?;
+    pub(crate) async fn run(&mut self, scope: Scope, fence: Fence) -> Result<(), BackendError> {
+        loop {
+            let opened = tokio::select! {
+                opened = self.source.open(fence.epoch) => opened,
+                () = scope.end.cancelled() => return self.source.close().await,
+            };
+            let ended = match opened {
+                Ok(Opened { generation, partitions }) => {
+                    let grown = self.source.grown(partitions);
+                    self.stretch(&scope, fence.clone(), generation, grown).await
+                }
+                Err(error) => Err(error),
+            };
+            self.source.close().await?;
+            match ended? {
+                Break::Ended => return Ok(()),
+                Break::Grown => {
+                    tracing::info!(process = %self.process, "the topic has other partitions than before")
+                }
+            }
+        }
+    }
+
+    async fn stretch(
+        &mut self,
+        scope: &Scope,
+        fence: Fence,
+        generation: Generation,
+        grown: impl Future<Output = ()> + Send,
+    ) -> Result<Break, BackendError> {
         let mut stretch = Stretch {
             hub: &self.hub,
             work: &self.work,
@@ -117,6 +148,7 @@ impl Intake {
             workflow: &self.workflow,
             metrics: &self.metrics,
             totals: &self.totals,
+            signals: &self.signals,
             fence,
             since: self.hub.clock.now(),
             flights: HashMap::new(),
@@ -129,22 +161,37 @@ impl Intake {
             spawn_streak: 0,
             stopping: false,
             superseded: false,
+            grown: false,
         };
-        let ended = stretch.work_until(&scope, &mut *self.receiver, generation).await;
-        self.receiver.release().await?;
-        ended
+        let receiver = self.source.receiver().await?;
+        stretch.work_until(scope, receiver, generation, std::pin::pin!(grown)).await?;
+        Ok(if stretch.grown && !scope.end.is_cancelled() && !stretch.superseded {
+            Break::Grown
+        } else {
+            Break::Ended
+        })
     }
+}
+
+/// Why a stretch of events has ended.
+enum Break {
+    /// The role is not ours any more, or is given back.
+    Ended,
+    /// Other partitions are to be taken over.
+    Grown,
 }
 
 impl Stretch<'_> {
     async fn work_until(
         &mut self,
-        scope: &CancellationToken,
+        scope: &Scope,
         receiver: &mut dyn DynReceiver,
         generation: Generation,
+        mut grown: Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> Result<(), BackendError> {
+        let mut hurried = false;
         while !self.superseded {
-            self.stopping = scope.is_cancelled();
+            self.stopping = self.grown || scope.end.is_cancelled();
             if self.stopping {
                 // What only waits is left to the next owner.
                 self.flights.retain(|_, flight| !flight.waits);
@@ -158,8 +205,16 @@ impl Stretch<'_> {
                 biased;
                 Some(answer) = self.committing.next(), if !self.committing.is_empty() => self.answered(answer),
                 Some(ended) = self.running.join_next(), if !self.running.is_empty() => self.joined(ended),
+                () = scope.end.cancelled(), if !self.stopping => continue,
+                () = scope.hurry.cancelled(), if !hurried => {
+                    hurried = true;
+                    self.tell_to_stop();
+                }
+                () = &mut grown, if !self.grown => {
+                    self.grown = true;
+                    continue;
+                }
                 Some(parked) = self.parking.join_next(), if !self.parking.is_empty() => self.settled.extend(parked.ok()),
-                () = scope.cancelled(), if !self.stopping => continue,
                 batch = receiver.next_batch(room), if room > 0 => {
                     self.take(batch?);
                     receiver.unreadable().into_iter().for_each(|message| self.park_unreadable(message));
@@ -168,6 +223,20 @@ impl Stretch<'_> {
             self.turn(receiver, generation).await?;
         }
         Ok(())
+    }
+
+    /// Tells what is in flight that its role is lost.
+    fn tell_to_stop(&self) {
+        for (run_id, flight) in &self.flights {
+            let version = flight.delivery.event.version.or(flight
+                .delivery
+                .record
+                .as_ref()
+                .map(|record| record.version));
+            if let Some(version) = version {
+                self.signals.cancel(*run_id, version.next());
+            }
+        }
     }
 
     /// Everything that one wake-up brought: finished work, judgements, one submission, one settlement.

@@ -9,19 +9,38 @@ use tokio_util::sync::CancellationToken;
 
 use super::hub::Hub;
 use super::metrics::{ProcessMetrics, ProcessState};
-use crate::adapter::{BackendError, BoxFuture, ErrorKind, Fence, RoleClaim};
+use crate::adapter::{BackendError, BoxFuture, ErrorKind, Fence, Lease, RoleClaim};
 
 /// How long a process waits after an error, before it claims its role again.
 const ERROR_BACK_OFF: Duration = Duration::from_millis(500);
 
+/// How long what is in flight may take to end after its role was lost, before it is told to.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// How long after the loss of a role everything under it has ended, or is dropped: whoever is waiting for the role gets it then.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(10);
+
+/// How long a process may take to give back what it holds after it was dropped.
+const GIVING_BACK_MAX: Duration = Duration::from_secs(2);
+
 /// What runs while a role is owned.
 pub(crate) trait Process: Send + 'static {
     /// Works until the scope ends. It ends by itself only on an error, or when its role has a later owner.
-    fn run<'a>(
-        &'a mut self,
-        scope: CancellationToken,
-        fence: Fence,
-    ) -> BoxFuture<'a, Result<(), BackendError>>;
+    fn run<'a>(&'a mut self, scope: Scope, fence: Fence) -> BoxFuture<'a, Result<(), BackendError>>;
+
+    /// Gives back what it holds after `run` was dropped.
+    fn give_up<'a>(&'a mut self) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// For how long a process runs.
+#[derive(Clone)]
+pub(crate) struct Scope {
+    /// Nothing new is begun from then on.
+    pub(crate) end: CancellationToken,
+    /// What is still in flight is told to stop.
+    pub(crate) hurry: CancellationToken,
 }
 
 /// Runs a process whenever its role is owned, until `shutdown`.
@@ -66,27 +85,55 @@ async fn own_and_run(
         () = shutdown.cancelled() => return Ok(()),
     };
     let Some(epoch) = hub.store.register(&claim.role, lease.epoch).await? else {
-        tracing::info!(role = %claim.role, "the role has a later owner already");
+        metrics.error();
+        tracing::warn!(
+            role = %claim.role, claimed = ?lease.epoch,
+            "the store knows a later owner of the role: if this goes on, the scheduler's numbers have gone back, as after the restore of a backup",
+        );
         return Ok(());
     };
     let fence = Fence { role: claim.role.clone(), epoch };
-    let scope = shutdown.child_token();
-    let lost = {
-        let (lost, scope) = (lease.lost.clone(), scope.clone());
-        async move {
-            lost.cancelled().await;
-            scope.cancel();
-        }
-    };
     metrics.set_state(ProcessState::Running);
     tracing::debug!(role = %claim.role, epoch = %epoch, "role owned");
-    let run = process.run(scope, fence);
-    tokio::pin!(run);
-    let ended = tokio::select! {
-        ended = &mut run => ended,
-        // Once the loss is known the process is let end by itself: what it would store is refused.
-        () = lost => run.await,
-    };
+    let ended = run_until_lost(hub, &lease, process, shutdown, fence).await;
     metrics.set_state(ProcessState::Idle);
+    ended.unwrap_or_else(|| {
+        metrics.error();
+        tracing::warn!(role = %claim.role, "what ran under a lost role did not end and was dropped");
+        Ok(())
+    })
+}
+
+/// Runs a process until it ends by itself, or its role is lost: then what is in flight may end, is told to, and is dropped
+/// at last, which `None` says. What it would store under a role that has another owner is refused anyway.
+async fn run_until_lost(
+    hub: &Hub,
+    lease: &Lease,
+    process: &mut impl Process,
+    shutdown: &CancellationToken,
+    fence: Fence,
+) -> Option<Result<(), BackendError>> {
+    let scope = Scope { end: shutdown.child_token(), hurry: CancellationToken::new() };
+    let ended = {
+        let run = process.run(scope.clone(), fence);
+        tokio::pin!(run);
+        let given_up = async {
+            lease.lost.cancelled().await;
+            scope.end.cancel();
+            hub.clock.sleep(DRAIN).await;
+            scope.hurry.cancel();
+            hub.clock.sleep(GIVEN_UP_AFTER - DRAIN).await;
+        };
+        tokio::select! {
+            ended = &mut run => Some(ended),
+            () = given_up => None,
+        }
+    };
+    if ended.is_none() {
+        tokio::select! {
+            () = process.give_up() => {}
+            () = hub.clock.sleep(GIVING_BACK_MAX) => {}
+        }
+    }
     ended
 }

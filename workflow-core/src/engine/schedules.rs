@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::core::{Core, Object, unexpected};
 use super::metrics::ProcessMetrics;
-use super::role::Process;
+use super::role::{Process, Scope};
 use super::trigger::NewRun;
 use crate::adapter::{BackendError, BoxFuture, Change, Effect, ErrorKind, Expect, Fence, Outcome, SlotKey};
 use crate::definition::SchedulePart;
@@ -27,15 +26,11 @@ pub(crate) struct ScheduleProcess<T, S> {
 }
 
 impl<T: Object, S: Status> Process for ScheduleProcess<T, S> {
-    fn run<'a>(
-        &'a mut self,
-        scope: CancellationToken,
-        fence: Fence,
-    ) -> BoxFuture<'a, Result<(), BackendError>> {
+    fn run<'a>(&'a mut self, scope: Scope, fence: Fence) -> BoxFuture<'a, Result<(), BackendError>> {
         Box::pin(async move {
             tokio::select! {
                 ended = self.take_slots(&fence) => ended,
-                () = scope.cancelled() => Ok(()),
+                () = scope.end.cancelled() => Ok(()),
             }
         })
     }

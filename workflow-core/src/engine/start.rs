@@ -19,13 +19,16 @@ use super::intake::Intake;
 use super::metrics::ProcessMetrics;
 use super::plan::process_name;
 use super::reconciler::ReconcileProcess;
-use super::role::{Process, supervise};
+use super::role::{Process, Scope, supervise};
 use super::running::{Life, Running};
 use super::schedules::ScheduleProcess;
 use super::step::StepWork;
 use crate::adapter::{Backend, BackendError, BoxFuture, Fence, RoleClaim};
 use crate::definition::{ProcessOptions, SchedulePart};
 use crate::{Error, GroupName, RoleName, Shard, Status, StatusCode, Topic, Workflow};
+
+/// The most timeouts of one status in flight: what a semaphore can count.
+const IN_FLIGHT_MAX: u32 = 1 << 20;
 
 impl<T: Object, S: Status> Workflow<T, S> {
     /// Runs the workflow's processes in this process, on a backend. Whatever was in flight when the last process ended
@@ -133,13 +136,13 @@ impl<T: Object, S: Status> Starter<T, S> {
             Shard::WHOLE,
             group.single_role(),
             metrics,
-            ReconcileProcess { core: Arc::clone(&self.core) },
+            ReconcileProcess::new(Arc::clone(&self.core), Arc::clone(&self.due)),
         );
         let taker: Arc<dyn super::due::TakesDue> = Arc::clone(&self.due) as _;
         let outbox = GroupName::of_outbox(&self.core.definition.name);
         let options = self.core.definition.outbox;
-        let outbox_metrics =
-            options.enabled.then(|| self.core.metrics.process(&outbox.as_str().into(), options.lag_alert));
+        let outbox_metrics = (options.enabled && self.core.hub.relays())
+            .then(|| self.core.metrics.process(&outbox.as_str().into(), options.lag_alert));
         self.core.hub.register(&self.core.definition.name, Arc::downgrade(&taker), outbox_metrics);
         Ok(())
     }
@@ -217,12 +220,14 @@ impl<T: Object, S: Status> Starter<T, S> {
     fn timeouts(&self, status: StatusCode, options: &ProcessOptions) {
         let group = GroupName::of_timeouts(&self.core.definition.name, status);
         let metrics = self.metrics(&group, options);
+        let in_flight = u32::try_from(options.in_flight).unwrap_or(u32::MAX).min(IN_FLIGHT_MAX);
         let process = TimeoutRole {
             due: Arc::clone(&self.due),
             status,
             process: process_name(&group),
             metrics: Arc::clone(&metrics),
-            room: Arc::new(Semaphore::new(options.in_flight)),
+            room: Arc::new(Semaphore::new(in_flight as usize)),
+            in_flight,
         };
         self.spawn(&group, Shard::WHOLE, group.single_role(), metrics, process);
     }
@@ -283,12 +288,12 @@ impl<T: Object, S: Status> Starter<T, S> {
 }
 
 impl Process for Intake {
-    fn run<'a>(
-        &'a mut self,
-        scope: CancellationToken,
-        fence: Fence,
-    ) -> BoxFuture<'a, Result<(), BackendError>> {
+    fn run<'a>(&'a mut self, scope: Scope, fence: Fence) -> BoxFuture<'a, Result<(), BackendError>> {
         Box::pin(Intake::run(self, scope, fence))
+    }
+
+    fn give_up<'a>(&'a mut self) -> BoxFuture<'a, ()> {
+        Box::pin(self.source.give_up())
     }
 }
 
@@ -299,14 +304,11 @@ struct TimeoutRole<T: Object, S: Status> {
     process: crate::ProcessName,
     metrics: Arc<ProcessMetrics>,
     room: Arc<Semaphore>,
+    in_flight: u32,
 }
 
 impl<T: Object, S: Status> Process for TimeoutRole<T, S> {
-    fn run<'a>(
-        &'a mut self,
-        scope: CancellationToken,
-        fence: Fence,
-    ) -> BoxFuture<'a, Result<(), BackendError>> {
+    fn run<'a>(&'a mut self, scope: Scope, fence: Fence) -> BoxFuture<'a, Result<(), BackendError>> {
         Box::pin(async move {
             let owned = Owned {
                 fence,
@@ -314,9 +316,12 @@ impl<T: Object, S: Status> Process for TimeoutRole<T, S> {
                 metrics: Arc::clone(&self.metrics),
                 room: Arc::clone(&self.room),
             };
+            let room = Arc::clone(&owned.room);
             self.due.own(self.status, Some(owned));
-            scope.cancelled().await;
+            scope.end.cancelled().await;
             self.due.own(self.status, None);
+            // The role is given back when those that were begun have ended; those that wait see that it is gone.
+            let _all = room.acquire_many(self.in_flight).await;
             Ok(())
         })
     }

@@ -58,7 +58,7 @@ impl<T: Object, S: Status> StepWork<T, S> {
         if task.fresh {
             return self.attempt_now(task).await;
         }
-        match self.core.hub.store.retry(&self.key(task)).await {
+        match self.core.hub.lookups.retry(&self.key(task)).await {
             Ok(row) if is_set_aside(task, row.as_ref()) => Made::Nothing,
             Ok(row) if task.inherited => self.attempt_on_probation(task, row).await,
             Ok(_) => self.attempt_now(task).await,

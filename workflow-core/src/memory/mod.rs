@@ -3,6 +3,7 @@
 mod commit;
 mod handle;
 mod queries;
+mod relay;
 mod scheduler;
 mod state;
 mod store;

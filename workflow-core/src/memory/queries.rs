@@ -4,12 +4,12 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::state::State;
+use super::state::{OutboxEntry, State};
 use crate::adapter::{
     Cursor, DriverlessSlice, DueTimer, DueWork, HistoryQuery, ListPage, ListQuery, OutboxPage, Page,
     RetryRow, StoredOutboxRow, TimerRow,
 };
-use crate::{EventId, HistoryEntry, Record, RunId, Timestamp, WorkflowName};
+use crate::{EventId, HistoryEntry, Record, RunId, Shard, Timestamp, WorkflowName};
 
 impl State {
     pub(super) fn list(&self, query: &ListQuery) -> ListPage {
@@ -45,9 +45,10 @@ impl State {
         after.take(query.limit).cloned().collect()
     }
 
-    pub(super) fn outbox_page(&self, after: Option<EventId>, limit: usize) -> OutboxPage {
+    pub(super) fn outbox_page(&self, shard: Shard, after: Option<EventId>, limit: usize) -> OutboxPage {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rows = self.outbox.range((from, Bound::Unbounded));
+        let is_in = |row: &(&EventId, &OutboxEntry)| shard.has_bucket(row.1.event.run_id.bucket());
+        let mut rows = self.outbox.range((from, Bound::Unbounded)).filter(is_in);
         let page: Vec<StoredOutboxRow> = rows
             .by_ref()
             .take(limit)

@@ -32,6 +32,8 @@ pub(super) struct State {
     pub(super) inbox: HashMap<RunId, Vec<Callback>>,
     pub(super) slots: HashMap<SlotSchedule, BTreeSet<Timestamp>>,
     pub(super) roles: HashMap<RoleName, Epoch>,
+    /// Where relays are rung, by their role.
+    pub(super) doorbells: BTreeMap<Arc<str>, String>,
 }
 
 /// A schedule, whatever its slots: workflow, foreign id, spec.

@@ -1,17 +1,16 @@
 //! A store in memory.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::state::State;
 use crate::adapter::{
     BackendError, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork, EpochClaim,
-    ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow, SlotKey,
-    Store, StoreLimits, Waking,
+    ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, Reach, RetryKey, RetryRow,
+    SlotKey, Store, StoreLimits, Waking,
 };
 use crate::{
-    Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode, Timestamp,
+    Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, Shard, StartKey, StatusCode, Timestamp,
     WorkflowName,
 };
 
@@ -33,16 +32,38 @@ pub struct MemoryStore(Arc<Inner>);
 struct Inner {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    engines: AtomicUsize,
+    engines: Mutex<Engines>,
+    alone: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Who runs engines on a store.
+#[derive(Clone, Copy, Default)]
+enum Engines {
+    #[default]
+    None,
+    /// One that has the store for itself.
+    Alone,
+    /// So many of a cluster.
+    Sharing(usize),
 }
 
 impl MemoryStore {
     /// An empty store that stamps by this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Inner { clock, state: Mutex::default(), engines: AtomicUsize::new(0) }))
+        let (state, engines, alone) = (Mutex::default(), Mutex::default(), Arc::default());
+        Self(Arc::new(Inner { clock, state, engines, alone }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn engines(&self) -> MutexGuard<'_, Engines> {
+        self.0.engines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a relay that has the whole outbox holds.
+    pub(super) fn alone(&self) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(&self.0.alone)
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -60,17 +81,26 @@ impl Store for MemoryStore {
         Waking::Never
     }
 
-    async fn start_engine(&self) -> Result<(), BackendError> {
-        if self.0.engines.fetch_max(1, Ordering::AcqRel) > 0 {
-            let context =
-                "an engine runs on this store in memory already: run all workflows on clones of one handle";
-            return Err(BackendError::new(ErrorKind::AlreadyRunning, context));
-        }
+    async fn start_engine(&self, reach: Reach) -> Result<(), BackendError> {
+        let mut engines = self.engines();
+        *engines = match (*engines, reach) {
+            (Engines::None, Reach::Process) => Engines::Alone,
+            (Engines::None, Reach::Cluster) => Engines::Sharing(1),
+            (Engines::Sharing(others), Reach::Cluster) => Engines::Sharing(others + 1),
+            (Engines::Alone, _) | (Engines::Sharing(_), Reach::Process) => {
+                let context = "an engine runs on this store in memory already: run all workflows on clones of one handle";
+                return Err(BackendError::new(ErrorKind::AlreadyRunning, context));
+            }
+        };
         Ok(())
     }
 
     async fn stop_engine(&self) {
-        self.0.engines.store(0, Ordering::Release);
+        let mut engines = self.engines();
+        *engines = match *engines {
+            Engines::Sharing(sharing) if sharing > 1 => Engines::Sharing(sharing - 1),
+            Engines::None | Engines::Alone | Engines::Sharing(_) => Engines::None,
+        };
     }
 
     async fn commit(&self, changes: Vec<Change>, acked: Vec<EventId>) -> Result<Vec<Outcome>, BackendError> {
@@ -125,7 +155,7 @@ impl Store for MemoryStore {
     }
 
     async fn outbox(&self, after: Option<&str>, limit: usize) -> Result<OutboxPage, BackendError> {
-        Ok(self.state().outbox_page(after.and_then(|id| id.parse().ok()), limit))
+        Ok(self.state().outbox_page(Shard::WHOLE, after.and_then(|id| id.parse().ok()), limit))
     }
 
     async fn due(&self, workflows: &[WorkflowName], limit: usize) -> Result<DueWork, BackendError> {

@@ -41,6 +41,11 @@ impl Shard {
         self.of.get()
     }
 
+    /// Whether the outbox rows of a bucket belong to this shard: bucket modulo shards.
+    pub const fn has_bucket(self, bucket: u16) -> bool {
+        bucket as u32 % self.of.get() == self.number.get() - 1
+    }
+
     /// Whether a partition belongs to this shard: partition modulo shards.
     pub const fn has_partition(self, partition: u32) -> bool {
         partition % self.of.get() == self.number.get() - 1

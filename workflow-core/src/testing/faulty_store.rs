@@ -7,8 +7,8 @@ use super::Faults;
 use super::faults::CommitFault;
 use crate::adapter::{
     BackendError, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork, EpochClaim,
-    ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, RetryKey, RetryRow, SlotKey,
-    Store, StoreLimits, Waking,
+    ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, Reach, RetryKey, RetryRow,
+    SlotKey, Store, StoreLimits, Waking,
 };
 use crate::{
     Epoch, EventId, ForeignId, HistoryEntry, Record, RoleName, RunId, StartKey, StatusCode, Timestamp,
@@ -68,10 +68,10 @@ impl<S: Store> Store for FaultyStore<S> {
         }
     }
 
-    async fn start_engine(&self) -> Result<(), BackendError> {
+    async fn start_engine(&self, reach: Reach) -> Result<(), BackendError> {
         let _hold = self.inner.clock().hold();
         self.faults.alive()?;
-        self.inner.start_engine().await
+        self.inner.start_engine(reach).await
     }
 
     async fn stop_engine(&self) {
@@ -145,6 +145,10 @@ impl<S: Store> Store for FaultyStore<S> {
 
     async fn retry(&self, key: &RetryKey) -> Result<Option<RetryRow>, BackendError> {
         read!(self, self.inner.retry(key))
+    }
+
+    async fn retries(&self, keys: &[RetryKey]) -> Result<Vec<Option<RetryRow>>, BackendError> {
+        read!(self, self.inner.retries(keys))
     }
 
     async fn inbox(&self, run_id: RunId, status: StatusCode) -> Result<Vec<Callback>, BackendError> {

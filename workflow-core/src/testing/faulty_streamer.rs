@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 
 use super::Faults;
-use crate::adapter::{BackendError, EventStreamer, Publication, SendOutcome, StartAt};
-use crate::{EventId, GroupName, Topic};
+use crate::adapter::{BackendError, EventStreamer, Publication, Reach, SendOutcome, StartAt};
+use crate::{EventId, GroupName, Timestamp, Topic};
 
 /// Any streamer, with [`Faults`].
 ///
@@ -31,6 +31,19 @@ impl<E> FaultyStreamer<E> {
 
 impl<E: EventStreamer> EventStreamer for FaultyStreamer<E> {
     type Receiver = E::Receiver;
+
+    fn reach(&self) -> Reach {
+        self.inner.reach()
+    }
+
+    async fn has_settled(
+        &self,
+        topic: &Topic,
+        group: &GroupName,
+        until: Timestamp,
+    ) -> Result<bool, BackendError> {
+        self.inner.has_settled(topic, group, until).await
+    }
 
     async fn partitions(&self, topic: &Topic) -> Result<NonZeroU32, BackendError> {
         self.inner.partitions(topic).await

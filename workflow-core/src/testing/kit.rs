@@ -49,6 +49,10 @@ impl Kit {
             FaultyStreamer::new(InProcessStreamer::new(), faults.clone()),
             InProcessScheduler::new(),
         );
+        Self::of(clock, faults, backend)
+    }
+
+    pub(super) fn of(clock: ManualClock, faults: Faults, backend: Backend) -> Self {
         Self { clock, faults, patience: PATIENCE, backend }
     }
 

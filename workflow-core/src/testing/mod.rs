@@ -4,6 +4,7 @@
 //! that waits two days for a courier is tested in milliseconds, and a test says which commit fails. Time
 //! is skipped when nothing is left to run, which is known for sure on a runtime of one thread, as `#[tokio::test]` is; on
 //! several, a thread that gets no processor for a while looks idle. [`run_with`] makes the argument of a single step.
+//! A [`Cluster`] gives several kits on one store, whose roles are lost on demand.
 //!
 //! ```
 //! # use std::time::Duration;
@@ -35,16 +36,22 @@
 //! # }
 //! ```
 
+mod cluster;
 mod faults;
 mod faulty_store;
 mod faulty_streamer;
 mod kit;
 mod manual_clock;
 mod sample;
+mod shared_roles;
+mod shared_stream;
 
+pub use cluster::Cluster;
 pub use faults::Faults;
 pub use faulty_store::FaultyStore;
 pub use faulty_streamer::FaultyStreamer;
 pub use kit::{Kit, Stuck};
 pub use manual_clock::ManualClock;
 pub use sample::run_with;
+pub use shared_roles::{SharedRoles, SharedScheduler};
+pub use shared_stream::{SharedReceiver, SharedStream};

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::kind::Kind;
+use super::packages;
 use super::place::{self, User};
 use super::process::LOOK_EVERY;
+use super::recipe::{self, Recipe};
 use super::state::Server;
-use super::{mariadb, packages, postgres};
 
 /// How long a server may take until it answers; recovery after a crash is part of it.
 const START_MAX: Duration = Duration::from_secs(120);
@@ -27,13 +28,23 @@ pub(crate) const NAME: &str = "workflow";
 
 /// Where and as whom a server is to run, before it does.
 pub(crate) struct Plan {
+    /// The folder of the project.
+    pub(crate) root: PathBuf,
     pub(crate) folder: PathBuf,
     pub(crate) user: Option<User>,
+    /// The port for clients.
     pub(crate) port: u16,
+    /// The port for the other members of a cluster, for servers that have one.
+    pub(crate) second_port: u16,
     pub(crate) password: String,
 }
 
 impl Plan {
+    /// A plan whose ports and password are still open.
+    pub(crate) fn at(root: &Path, folder: PathBuf, user: Option<User>) -> Self {
+        Self { root: root.to_owned(), folder, user, port: 0, second_port: 0, password: String::new() }
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
@@ -45,56 +56,48 @@ impl Plan {
         command.current_dir(&self.folder).env("LC_ALL", "C");
         Ok(command)
     }
+
+    fn choose_ports(&mut self) -> anyhow::Result<()> {
+        // Both are held until both are known: else they could be the same.
+        let (first, second) = (free_port()?, free_port()?);
+        self.port = first.local_addr()?.port();
+        self.second_port = second.local_addr()?.port();
+        Ok(())
+    }
 }
 
+/// Writes down that there is a server.
+pub(crate) type Note<'a> = &'a (dyn Fn(&Server) -> anyhow::Result<()> + Sync);
+
 /// Starts a server; it answers when this returns. It is noted as soon as there is a process to end.
-pub(crate) fn start(
-    kind: Kind,
-    base: &Path,
-    note: &mut dyn FnMut(&Server) -> anyhow::Result<()>,
-) -> anyhow::Result<Server> {
-    packages::ensure(kind)?;
+pub(crate) fn start(kind: Kind, root: &Path, note: Note<'_>) -> anyhow::Result<Server> {
     let user = User::of(kind)?;
-    let mut plan = Plan { folder: base.join(kind.name()), user, port: 0, password: password() };
+    let mut plan = Plan::at(root, place::base(root).join(kind.name()), user);
+    plan.password = password();
     place::make(&plan.folder, user)?;
-    match kind {
-        Kind::Postgres => postgres::prepare(&plan)?,
-        Kind::Mariadb => mariadb::prepare(&plan)?,
-    }
+    let recipe = recipe::of(kind);
+    plan.choose_ports()?;
+    recipe.prepare(&plan)?;
     let mut tries = 0;
     loop {
         tries += 1;
-        plan.port = free_port()?;
-        match run(kind, &plan, note) {
+        match run(kind, recipe, &plan, note) {
             Ok(server) => return Ok(server),
             Err(error) if tries == STARTS_MAX => {
                 return Err(error.context(format!("{kind} did not start: {}", tail(&log_file(&plan)))));
             }
-            Err(_) => {}
+            Err(_) => plan.choose_ports()?,
         }
     }
 }
 
-fn run(
-    kind: Kind,
-    plan: &Plan,
-    note: &mut dyn FnMut(&Server) -> anyhow::Result<()>,
-) -> anyhow::Result<Server> {
-    let command = match kind {
-        Kind::Postgres => postgres::server(plan)?,
-        Kind::Mariadb => mariadb::server(plan)?,
-    };
-    let url = match kind {
-        Kind::Postgres => postgres::url(plan),
-        Kind::Mariadb => mariadb::url(plan),
-    };
-    let mut child = spawn(command, plan)?;
+fn run(kind: Kind, recipe: &dyn Recipe, plan: &Plan, note: Note<'_>) -> anyhow::Result<Server> {
+    let mut child = spawn(recipe.server(plan)?, plan)?;
     let folder = plan.folder.clone();
-    let mut server = Server { kind, pid: child.id(), port: plan.port, folder, url, ready: false };
-    let ready = note(&server).and_then(|()| wait(kind, plan, &mut child)).and_then(|()| match kind {
-        Kind::Postgres => postgres::make_database(plan),
-        Kind::Mariadb => Ok(()),
-    });
+    let (pid, address) = (child.id(), recipe.address(plan));
+    let mut server = Server { kind, pid, port: plan.port, folder, address, ready: false };
+    let ready =
+        note(&server).and_then(|()| wait(recipe, plan, &mut child)).and_then(|()| recipe.finish(plan));
     if let Err(error) = ready {
         // It may have ended already; either way there is nothing left of it.
         let _ = child.kill();
@@ -114,13 +117,13 @@ fn spawn(mut command: Command, plan: &Plan) -> anyhow::Result<Child> {
     command.spawn().context("cannot run the server")
 }
 
-fn wait(kind: Kind, plan: &Plan, child: &mut Child) -> anyhow::Result<()> {
+fn wait(recipe: &dyn Recipe, plan: &Plan, child: &mut Child) -> anyhow::Result<()> {
     let deadline = Instant::now() + START_MAX;
     while Instant::now() < deadline {
         if let Some(status) = child.try_wait()? {
             anyhow::bail!("the server ended with {status}");
         }
-        if answers(kind, plan)? {
+        if recipe.answers(plan)? {
             return Ok(());
         }
         thread::sleep(LOOK_EVERY);
@@ -128,27 +131,24 @@ fn wait(kind: Kind, plan: &Plan, child: &mut Child) -> anyhow::Result<()> {
     anyhow::bail!("the server did not answer within {} s", START_MAX.as_secs())
 }
 
-fn answers(kind: Kind, plan: &Plan) -> anyhow::Result<bool> {
-    let mut probe = match kind {
-        Kind::Postgres => postgres::probe(plan)?,
-        Kind::Mariadb => mariadb::probe(plan)?,
-    };
-    let probed = probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    Ok(probed.context("cannot ask the server")?.success())
-}
-
 /// Whether a server that was started earlier answers.
 pub(crate) fn still_answers(server: &Server) -> bool {
-    let Some(password) = password_in(&server.url) else { return false };
-    let plan =
-        Plan { folder: std::env::temp_dir(), user: None, port: server.port, password: password.to_owned() };
-    answers(server.kind, &plan).unwrap_or(false)
+    let mut plan = Plan::at(&server.folder, std::env::temp_dir(), None);
+    plan.port = server.port;
+    plan.password = password_in(&server.address).unwrap_or_default().to_owned();
+    recipe::of(server.kind).answers(&plan).unwrap_or(false)
 }
 
 fn password_in(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     let (login, _) = rest.split_once('@')?;
     login.split_once(':').map(|(_, password)| password)
+}
+
+/// Runs a command of which nothing but its success is of interest.
+pub(crate) fn succeeds(mut command: Command) -> anyhow::Result<bool> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Ok(command.status().context("cannot ask the server")?.success())
 }
 
 /// Runs a command to its end; an error has what it said.
@@ -170,9 +170,8 @@ fn tail(log: &Path) -> String {
     lines[lines.len().saturating_sub(5)..].join(" | ")
 }
 
-fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("there is no free port")?;
-    Ok(listener.local_addr()?.port())
+fn free_port() -> anyhow::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("there is no free port")
 }
 
 fn password() -> String {
@@ -188,6 +187,7 @@ mod tests {
     fn the_password_is_found_in_an_address() {
         assert_eq!(password_in("postgres://workflow:Abc1@127.0.0.1:1/workflow"), Some("Abc1"));
         assert_eq!(password_in("postgres://127.0.0.1/workflow"), None);
+        assert_eq!(password_in("127.0.0.1:9092"), None, "brokers ask for none");
     }
 
     #[test]

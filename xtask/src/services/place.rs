@@ -18,16 +18,12 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// As whom a server is to run: its package's user if this is root, who must not; otherwise this user (`None`).
+    /// As whom a server is to run: its package's user if this is root and must not; otherwise this user (`None`).
     pub(crate) fn of(kind: Kind) -> anyhow::Result<Option<Self>> {
-        if !is_root() {
-            return Ok(None);
-        }
+        let Some(name) = kind.system_user().filter(|_| is_root()) else { return Ok(None) };
         let users = fs::read_to_string("/etc/passwd").context("cannot read /etc/passwd")?;
-        let name = kind.system_user();
         let user = find(&users, name);
-        user.map(Some)
-            .with_context(|| format!("there is no user {name}: the package {} makes it", kind.package()))
+        user.map(Some).with_context(|| format!("there is no user {name}, whom the Debian package makes"))
     }
 
     /// A command that this user runs.

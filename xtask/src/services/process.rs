@@ -59,6 +59,7 @@ mod tests {
         let folder = Path::new("/tmp/w/postgres");
         assert!(names(b"/usr/lib/postgres\0-D\0/tmp/w/postgres/data\0-p\x005433\0", folder));
         assert!(names(b"mariadbd\0--datadir=/tmp/w/postgres/data\0", folder));
+        assert!(names(b"java\0kafka.Kafka\0/tmp/w/postgres/server.properties\0", folder));
     }
 
     #[test]
@@ -71,10 +72,10 @@ mod tests {
 
     #[test]
     fn a_stranger_is_never_signalled() {
-        let url = String::new();
+        let address = String::new();
         let pid = std::process::id();
-        let stranger =
-            Server { kind: Kind::Postgres, pid, port: 1, folder: "/nowhere/at/all".into(), url, ready: true };
+        let folder = "/nowhere/at/all".into();
+        let stranger = Server { kind: Kind::Postgres, pid, port: 1, folder, address, ready: true };
         assert!(!runs(&stranger));
         end(&stranger);
     }

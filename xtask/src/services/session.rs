@@ -11,20 +11,22 @@ use std::process::{Child, Command, Stdio};
 use anyhow::Context;
 
 use super::kind::Kind;
-use super::{down, up};
+use super::packages::{self, Need};
+use super::{down, jars, up};
 
 /// Servers that end when it is dropped.
 pub(crate) struct Session {
     /// The variables by which programs find the servers.
     pub(crate) variables: Vec<(&'static str, String)>,
+    /// What could not be had, and why.
+    pub(crate) failures: Vec<anyhow::Error>,
     guard: Option<Child>,
 }
 
 impl Session {
     /// Starts what is neither given by the environment nor runs already.
     pub(crate) fn begin(root: &Path) -> anyhow::Result<Self> {
-        super::packages::ensure_for_tests()?;
-        let mut session = Self { variables: Vec::new(), guard: None };
+        let mut session = Self { variables: Vec::new(), failures: Vec::new(), guard: None };
         // The guard comes first, so that it ends what is half started, too.
         let before = super::running(root);
         let wanted: Vec<Kind> = super::wanted(&Kind::ALL);
@@ -32,10 +34,27 @@ impl Session {
             let starting: Vec<Kind> = wanted.iter().copied().filter(|kind| !before.contains(kind)).collect();
             session.guard = Some(guard(&starting)?);
         }
-        for server in up(root, &wanted)? {
-            session.variables.push((server.kind.variable(), server.url));
+        let started = up(root, &wanted)?;
+        for server in started.servers {
+            session.variables.push((server.kind.variable(), server.address));
         }
+        session.failures.extend(started.failures);
+        session.provide_for_others(root, &wanted);
         Ok(session)
+    }
+
+    /// What the servers need that tests start for themselves, whatever servers the environment names.
+    fn provide_for_others(&mut self, root: &Path, started: &[Kind]) {
+        let given = Kind::ALL.into_iter().filter(|kind| !started.contains(kind));
+        let needs: Vec<Need> = given.flat_map(|kind| kind.needs()).chain(&packages::TESTS).copied().collect();
+        self.failures.extend(packages::ensure(&needs).err());
+        match jars::ensure(root) {
+            Ok(libs) => self.variables.push((jars::VARIABLE, libs.to_string_lossy().into_owned())),
+            Err(error) => self.failures.push(error.context(format!(
+                "there are no jars of Kafka; to supply them, set {} to their folder",
+                jars::VARIABLE
+            ))),
+        }
     }
 }
 

@@ -18,7 +18,9 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     /// Its folder, with data and log; goes when it ends.
     pub(crate) folder: PathBuf,
-    pub(crate) url: String,
+    /// By which clients find it, in the form of the kind's variable.
+    #[serde(alias = "url")]
+    pub(crate) address: String,
     /// Whether it ever answered: one that did not, because its start was cut short, is of no use.
     pub(crate) ready: bool,
 }
@@ -64,9 +66,9 @@ impl State {
     }
 }
 
-/// The line that a shell takes the address from.
-pub(crate) fn export_line(server: &Server) -> String {
-    format!("export {}='{}'", server.kind.variable(), server.url)
+/// The line that a shell takes a variable from.
+pub(crate) fn export_line(variable: &str, value: &str) -> String {
+    format!("export {variable}='{value}'")
 }
 
 #[cfg(test)]
@@ -75,8 +77,8 @@ mod tests {
     use super::*;
 
     fn server(kind: Kind, pid: u32) -> Server {
-        let url = "postgres://workflow:secret@127.0.0.1:5433/workflow".to_owned();
-        Server { kind, pid, port: 5433, folder: "/tmp/x/postgres".into(), url, ready: true }
+        let address = "postgres://workflow:secret@127.0.0.1:5433/workflow".to_owned();
+        Server { kind, pid, port: 5433, folder: "/tmp/x/postgres".into(), address, ready: true }
     }
 
     #[test]
@@ -111,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_shell_can_read_the_export_line() {
-        let line = export_line(&server(Kind::Postgres, 7));
+        let line = export_line(Kind::Postgres.variable(), &server(Kind::Postgres, 7).address);
         assert_eq!(line, "export WORKFLOW_POSTGRES_URL='postgres://workflow:secret@127.0.0.1:5433/workflow'");
     }
 }

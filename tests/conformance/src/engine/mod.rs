@@ -7,6 +7,7 @@ mod place;
 
 pub mod callbacks;
 pub mod clients;
+pub mod cluster;
 pub mod connectors;
 pub mod crash;
 pub mod events;
@@ -50,6 +51,23 @@ macro_rules! engine_suite {
             a_purge_deletes_old_ended_runs_only
             metrics_have_their_names_and_count_what_is_stored
             options_of_a_part_do_not_reset_what_they_do_not_mention
+        }
+        $crate::engine_suite! { @module $place, cluster:
+            a_cluster_shares_a_store_and_excludes_a_single_process
+            processes_of_a_cluster_finish_each_others_runs
+            a_handed_over_role_loses_nothing_and_repeats_nothing
+            a_role_that_expires_is_taken_over
+            a_process_that_does_not_know_of_its_loss_stores_nothing
+            a_step_that_outlives_its_role_is_told_and_dropped
+            a_crash_after_any_commit_is_taken_over
+            a_client_without_engines_triggers_and_waits
+            what_is_due_is_dealt_with_once
+            workflows_that_differ_share_their_runs
+            partitions_that_are_added_are_noticed
+            an_event_that_waits_in_the_stream_is_not_sent_again
+            a_lost_event_of_a_cluster_is_sent_again
+            a_group_that_begins_anew_repeats_nothing
+            roles_of_a_cluster_need_a_stream_of_a_cluster
         }
         $crate::engine_suite! { @module $place, connectors:
             no_event_is_lost_whatever_the_number_of_shards

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::time::{Duration, Instant};
 
 use workflow_core::adapter::{Backend, Change, Clock, ErrorKind, Store, StoredOutboxRow};
-use workflow_core::testing::{Kit, ManualClock};
+use workflow_core::testing::{Cluster, Kit, ManualClock};
 use workflow_core::{Error, Object, Running, Status, Timestamp, Workflow};
 
 /// How long a condition is waited for at most, by the host's clock, before the test fails: several times what the slowest one
@@ -14,6 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// A store, its clock, and kits on it: each new one is as a new process.
 pub struct Place {
     make: Box<dyn Fn() -> Kit + Send + Sync>,
+    cluster: Box<dyn Fn() -> Cluster + Send + Sync>,
     clock: ManualClock,
     _keep: Box<dyn Any + Send>,
 }
@@ -21,13 +22,20 @@ pub struct Place {
 impl Place {
     /// A place on a store that goes by this clock; `keep` is dropped with it.
     pub fn new(store: impl Store + Clone, clock: ManualClock, keep: impl Any + Send) -> Self {
-        let of_kits = clock.clone();
-        Self { make: Box::new(move || Kit::on(store.clone(), of_kits.clone())), clock, _keep: Box::new(keep) }
+        let (of_kits, of_cluster, for_cluster) = (clock.clone(), clock.clone(), store.clone());
+        let make = Box::new(move || Kit::on(store.clone(), of_kits.clone()));
+        let cluster = Box::new(move || Cluster::on(for_cluster.clone(), of_cluster.clone()));
+        Self { make, cluster, clock, _keep: Box::new(keep) }
     }
 
     /// A process on the store.
     pub fn kit(&self) -> Kit {
         (self.make)()
+    }
+
+    /// A cluster on the store, instead of a single process.
+    pub fn cluster(&self) -> Cluster {
+        (self.cluster)()
     }
 
     /// The clock.

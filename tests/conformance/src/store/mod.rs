@@ -190,6 +190,7 @@ macro_rules! store_suite {
             // Ends of processes.
             a_crash_between_commit_and_publish_loses_no_row,
             one_engine_runs_on_a_store,
+            engines_of_a_cluster_share_a_store,
         ] }
     };
 }

@@ -55,6 +55,11 @@ pub async fn retry_rows_are_inserted_and_replaced(fixture: impl StoreFixture) {
         None,
         "another version has its own rows"
     );
+    let keys = [retry_key(&next, "step"), first.key.clone(), retry_key(&run, "other"), first.key.clone()];
+    let rows = store.retries(&keys).await.unwrap();
+    let there = Some(row(&second, Some(later)));
+    assert_eq!(rows, [None, there.clone(), None, there], "rows come in the order asked");
+    assert_eq!(store.retries(&[]).await.unwrap(), []);
 }
 
 /// A row is replaced only if it is there: what was dealt with meanwhile does not come back.

@@ -20,6 +20,10 @@ pub(super) const STALE_WAIT: Duration = Duration::from_millis(100);
 /// How often work may end in a refusal before its event is parked.
 const REFUSALS_MAX: u32 = 50;
 
+/// An event so old whose run is gone is no riddle: the run has ended, and was deleted with what belongs to it. A stream
+/// that keeps its events gives them again when a group begins anew.
+const PURGED_AFTER: Duration = Duration::from_hours(24);
+
 impl Stretch<'_> {
     /// Judges events by what the store has: one query for all of them.
     pub(super) async fn judge_by_store(&mut self) {
@@ -54,7 +58,7 @@ impl Stretch<'_> {
         match (judge(&delivery.event, record.as_deref(), self.work.consumer()), record) {
             (Verdict::Process, Some(record)) => self.start(&delivery, record, false),
             (Verdict::Stale, Some(record)) => self.look_again(run_id, &delivery.event, &record),
-            (Verdict::Skip(Skip::Missing), _) | (_, None) => self.missing(&delivery.event),
+            (Verdict::Skip(Skip::Missing), _) | (_, None) => self.missing(&delivery),
             (Verdict::Skip(reason), _) => {
                 self.metrics.skipped(reason);
                 self.done(run_id);
@@ -74,8 +78,12 @@ impl Stretch<'_> {
         self.park(event, &reason);
     }
 
-    fn missing(&mut self, event: &Arc<Event>) {
+    fn missing(&mut self, delivery: &Delivery) {
+        let event = &delivery.event;
         self.metrics.skipped(Skip::Missing);
+        if self.hub.clock.now().since(delivery.at) > PURGED_AFTER {
+            return self.done(event.run_id);
+        }
         let mut change = Change::new(event.run_id, Expect::Nothing);
         change.effects.push(Effect::PutDeadLetter(dead_letter(event, self.process, "there is no such run")));
         self.totals.dead_letter();

@@ -1,0 +1,13 @@
+//! The scheduler on a real etcd.
+
+#![allow(clippy::unwrap_used, reason = "this is test code: what cannot be had fails the test")]
+
+mod binding;
+mod conformance;
+mod faults;
+mod frozen;
+mod login;
+mod placement;
+mod server;
+mod shards;
+mod support;
