@@ -173,8 +173,9 @@ impl<M: Send + 'static> Actor<M> {
         positions
     }
 
-    /// Partitions are no longer read.
+    /// Partitions are no longer read. A pause would outlive that: whoever is given them next would wait for ever.
     fn unread(&self, partitions: &[u32]) {
+        self.switch(partitions, "resume", |client, list| client.resume(list));
         self.switch(partitions, "unassign", |client, list| client.incremental_unassign(list));
     }
 
@@ -248,7 +249,7 @@ impl<M: Send + 'static> Actor<M> {
 
     fn commit(&mut self) {
         if !self.committing {
-            let positions = lock(&self.shared.state).to_commit();
+            let positions = lock(&self.shared.state).take_uncommitted();
             self.commit_positions(positions);
         }
     }
