@@ -58,6 +58,19 @@ impl Database {
         Self::options().connect(url).await
     }
 
+    /// Rings the relays of this database from now on, whenever this handle or a backend made of it has stored something for
+    /// them. For programs whose outbox is published by relays in processes of their own; must be called on a runtime.
+    pub fn ring_relays(&self) {
+        match self {
+            #[cfg(feature = "mysql")]
+            Database::MySql(mysql) => mysql.store().ring_relays(),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(postgres) => postgres.store().ring_relays(),
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(sqlite) => sqlite.store().ring_relays(),
+        }
+    }
+
     /// Settings other than the defaults.
     pub fn options() -> DatabaseOptions {
         DatabaseOptions::new()

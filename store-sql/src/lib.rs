@@ -28,6 +28,8 @@ pub mod postgres;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod record_row;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod ringer;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod rounds;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod schema;

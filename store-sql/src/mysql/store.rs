@@ -1,6 +1,6 @@
 //! The store over one database.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -23,6 +23,7 @@ use super::transaction::{Ended, Made};
 use super::{commit, due, maintain, read};
 use crate::decided::is_attached;
 use crate::held::Held;
+use crate::ringer::{Ringer, rings};
 
 /// How many changes one transaction takes best.
 const BATCH_MAX: usize = 512;
@@ -66,6 +67,7 @@ struct Inner {
     display: Display,
     settings: Settings,
     right: Mutex<Option<Held<EngineRight>>>,
+    ringer: OnceLock<Ringer>,
 }
 
 /// What the store tells the engine of itself.
@@ -77,12 +79,19 @@ pub(super) struct Settings {
 
 impl MySqlStore {
     pub(super) fn new(server: Arc<Server>, display: Display, settings: Settings) -> Self {
-        Self(Arc::new(Inner { server, display, settings, right: Mutex::default() }))
+        Self(Arc::new(Inner { server, display, settings, right: Mutex::default(), ringer: OnceLock::new() }))
     }
 
     /// Where the database is, without the password.
     pub fn database(&self) -> &str {
         self.0.server.name()
+    }
+
+    /// Rings the relays of this database from now on, whenever this handle or one of its clones has stored something for
+    /// them. For programs whose outbox is published by relays in processes of their own.
+    pub fn ring_relays(&self) {
+        let store = Arc::downgrade(&self.0);
+        self.0.ringer.get_or_init(|| Ringer::start(move || store.upgrade().map(Self)));
     }
 
     /// The connections that the store uses.
@@ -229,6 +238,7 @@ impl Store for MySqlStore {
 
     async fn commit(&self, changes: Vec<Change>, acked: Vec<EventId>) -> Result<Vec<Outcome>, BackendError> {
         self.check_right(&changes).await?;
+        let ringer = self.0.ringer.get().filter(|_| rings(&changes));
         let work = Arc::new(Work { changes, acked });
         let mut outcomes: Vec<Outcome> = vec![Outcome::Busy; work.changes.len()];
         let mut stored = self.commit_together(&work).await?.into_iter();
@@ -246,6 +256,9 @@ impl Store for MySqlStore {
                 tracing::warn!(error = %error, "a change that was made alone is not known to be stored");
                 Outcome::Busy
             });
+        }
+        if let Some(ringer) = ringer {
+            ringer.ring();
         }
         Ok(outcomes)
     }

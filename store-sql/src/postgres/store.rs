@@ -1,6 +1,6 @@
 //! The store over a PostgreSQL database.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -20,6 +20,7 @@ use super::right::EngineRight;
 use super::transaction::Database;
 use super::{commit, due, maintain, outbox, read};
 use crate::held::Held;
+use crate::ringer::{Ringer, rings};
 
 /// How many changes one transaction takes best.
 const BATCH_MAX: usize = 2048;
@@ -36,6 +37,7 @@ struct Inner {
     display: Display,
     settings: Settings,
     right: Mutex<Option<Held<EngineRight>>>,
+    ringer: OnceLock<Ringer>,
 }
 
 /// What the store tells the engine of itself.
@@ -47,7 +49,13 @@ pub(super) struct Settings {
 
 impl PostgresStore {
     pub(super) fn new(database: Database, display: Display, settings: Settings) -> Self {
-        Self(Arc::new(Inner { database, display, settings, right: Mutex::default() }))
+        Self(Arc::new(Inner {
+            database,
+            display,
+            settings,
+            right: Mutex::default(),
+            ringer: OnceLock::new(),
+        }))
     }
 
     pub(super) fn primary(&self) -> &Database {
@@ -57,6 +65,13 @@ impl PostgresStore {
     /// The connections that the store uses.
     pub fn pool(&self) -> &sqlx::PgPool {
         self.0.database.pool()
+    }
+
+    /// Rings the relays of this database from now on, whenever this handle or one of its clones has stored something for
+    /// them. For programs whose outbox is published by relays in processes of their own.
+    pub fn ring_relays(&self) {
+        let store = Arc::downgrade(&self.0);
+        self.0.ringer.get_or_init(|| Ringer::start(move || store.upgrade().map(Self)));
     }
 
     /// Where the database is, without the password.
@@ -108,7 +123,12 @@ impl Store for PostgresStore {
     }
 
     async fn commit(&self, changes: Vec<Change>, acked: Vec<EventId>) -> Result<Vec<Outcome>, BackendError> {
-        commit::commit(&self.0.database, changes, acked).await
+        let ringer = self.0.ringer.get().filter(|_| rings(&changes));
+        let outcomes = commit::commit(&self.0.database, changes, acked).await?;
+        if let Some(ringer) = ringer {
+            ringer.ring();
+        }
+        Ok(outcomes)
     }
 
     async fn lookup(&self, run_ids: &[RunId]) -> Result<Vec<Found>, BackendError> {

@@ -1,7 +1,7 @@
 //! The store over one SQLite file.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sqlx::SqlitePool;
@@ -21,6 +21,7 @@ use super::open::{Conn, Place};
 use super::writer::Writer;
 use super::{commit, due, list, maintain, read};
 use crate::held::Held;
+use crate::ringer::{Ringer, rings};
 
 /// How many changes one transaction takes best.
 const BATCH_MAX: usize = 2048;
@@ -35,6 +36,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     settings: Settings,
     lock: Mutex<Option<Held<EngineLock>>>,
+    ringer: OnceLock<Ringer>,
 }
 
 /// What the store tells the engine of itself.
@@ -51,12 +53,26 @@ impl SqliteStore {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Self {
-        Self(Arc::new(Inner { writer, readers, clock, settings, lock: Mutex::default() }))
+        Self(Arc::new(Inner {
+            writer,
+            readers,
+            clock,
+            settings,
+            lock: Mutex::default(),
+            ringer: OnceLock::new(),
+        }))
     }
 
     /// The file.
     pub fn file(&self) -> &Path {
         self.place().file()
+    }
+
+    /// Rings the relays of this database from now on, whenever this handle or one of its clones has stored something for
+    /// them. For programs whose outbox is published by relays in processes of their own.
+    pub fn ring_relays(&self) {
+        let store = Arc::downgrade(&self.0);
+        self.0.ringer.get_or_init(|| Ringer::start(move || store.upgrade().map(Self)));
     }
 
     pub(super) fn writer(&self) -> &Writer {
@@ -102,6 +118,51 @@ impl SqliteStore {
         }
     }
 
+    async fn store_changes(
+        &self,
+        changes: Vec<Change>,
+        acked: Vec<EventId>,
+    ) -> Result<Vec<Outcome>, BackendError> {
+        let now = self.0.clock.now();
+        let is_attached =
+            |change: &Change| change.effects.iter().any(|effect| matches!(effect, Effect::Attached(_)));
+        if !changes.iter().any(is_attached) {
+            return self
+                .0
+                .writer
+                .transaction("commit", move |mut connection| {
+                    Box::pin(async move { commit::commit(&mut connection, changes, &acked, now).await })
+                })
+                .await;
+        }
+        // Each change with work of the user's goes in a transaction of its own, which may be long and may fail.
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; changes.len()];
+        let (alone, together): (Vec<_>, Vec<_>) =
+            changes.into_iter().enumerate().partition(|(_, change)| is_attached(change));
+        let (places, plain): (Vec<usize>, Vec<Change>) = together.into_iter().unzip();
+        let stored = self
+            .0
+            .writer
+            .transaction("commit", move |mut connection| {
+                Box::pin(async move { commit::commit(&mut connection, plain, &acked, now).await })
+            })
+            .await?;
+        for (place, outcome) in places.into_iter().zip(stored) {
+            outcomes[place] = Some(outcome);
+        }
+        for (place, change) in alone {
+            let made = self
+                .0
+                .writer
+                .transaction("commit", move |mut connection| {
+                    Box::pin(async move { commit::commit_attached(&mut connection, change, now).await })
+                })
+                .await;
+            outcomes[place] = Some(made.unwrap_or_else(|error| attached_alone(&error)));
+        }
+        Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Busy)).collect())
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Held<EngineLock>>> {
         self.0.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -141,44 +202,12 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, changes: Vec<Change>, acked: Vec<EventId>) -> Result<Vec<Outcome>, BackendError> {
-        let now = self.0.clock.now();
-        let is_attached =
-            |change: &Change| change.effects.iter().any(|effect| matches!(effect, Effect::Attached(_)));
-        if !changes.iter().any(is_attached) {
-            return self
-                .0
-                .writer
-                .transaction("commit", move |mut connection| {
-                    Box::pin(async move { commit::commit(&mut connection, changes, &acked, now).await })
-                })
-                .await;
+        let ringer = self.0.ringer.get().filter(|_| rings(&changes));
+        let outcomes = self.store_changes(changes, acked).await?;
+        if let Some(ringer) = ringer {
+            ringer.ring();
         }
-        // Each change with work of the user's goes in a transaction of its own, which may be long and may fail.
-        let mut outcomes: Vec<Option<Outcome>> = vec![None; changes.len()];
-        let (alone, together): (Vec<_>, Vec<_>) =
-            changes.into_iter().enumerate().partition(|(_, change)| is_attached(change));
-        let (places, plain): (Vec<usize>, Vec<Change>) = together.into_iter().unzip();
-        let stored = self
-            .0
-            .writer
-            .transaction("commit", move |mut connection| {
-                Box::pin(async move { commit::commit(&mut connection, plain, &acked, now).await })
-            })
-            .await?;
-        for (place, outcome) in places.into_iter().zip(stored) {
-            outcomes[place] = Some(outcome);
-        }
-        for (place, change) in alone {
-            let made = self
-                .0
-                .writer
-                .transaction("commit", move |mut connection| {
-                    Box::pin(async move { commit::commit_attached(&mut connection, change, now).await })
-                })
-                .await;
-            outcomes[place] = Some(made.unwrap_or_else(|error| attached_alone(&error)));
-        }
-        Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Busy)).collect())
+        Ok(outcomes)
     }
 
     async fn lookup(&self, run_ids: &[RunId]) -> Result<Vec<Found>, BackendError> {

@@ -1,0 +1,484 @@
+//! One shard: read, publish, delete, over and over, each beside the others.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio_util::sync::CancellationToken;
+use workflow_core::adapter::{
+    BackendError, BoxFuture, DeadLetter, EventStreamer, OutboxPage, Publication, RelayStore, SendOutcome,
+    StoredOutboxRow,
+};
+use workflow_core::{EventId, Shard, Topic, encode_outbox};
+
+use super::bell::Bell;
+use super::ledger::{Ledger, Picked, Row};
+use super::metrics::ShardMetrics;
+use super::options::RelayOptions;
+use super::{Drained, causes};
+
+/// How long acknowledged rows wait for others that are published at the same time: more of them go at once then.
+const GATHER: Duration = Duration::from_millis(3);
+
+/// What a dead letter says of who wrote it.
+const PROCESS: &str = "outbox-relay";
+
+/// How often reading, or a topic, may fail in a drain before what is left is left.
+const FAILURES_MAX: u32 = 5;
+
+/// What was under way and has ended.
+enum Done {
+    Read(Result<OutboxPage, BackendError>),
+    Sent {
+        rows: Vec<Row>,
+        outcomes: Result<Vec<SendOutcome>, BackendError>,
+    },
+    Gone {
+        ids: Vec<Arc<str>>,
+        letters: usize,
+        result: Result<(), BackendError>,
+    },
+    Gathered,
+    /// Deleting may be tried again.
+    Again,
+    Settled(Vec<EventId>),
+    Ready,
+}
+
+/// When a shard's work ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    Stopped,
+    Drained,
+}
+
+/// The work on one shard, while its role is owned.
+pub(crate) struct ShardWork<S, T> {
+    pub(crate) store: Arc<S>,
+    pub(crate) streamer: Arc<T>,
+    pub(crate) shard: Shard,
+    pub(crate) options: RelayOptions,
+    pub(crate) metrics: Arc<ShardMetrics>,
+    pub(crate) bell: Bell,
+    pub(crate) stop: CancellationToken,
+}
+
+struct State {
+    ledger: Ledger,
+    under_way: FuturesUnordered<BoxFuture<'static, Done>>,
+    after: Option<Arc<str>>,
+    /// Whether a page is being read.
+    reading: bool,
+    /// Whether acknowledged rows are being deleted, or waited for.
+    deleting: bool,
+    gathering: bool,
+    gathered: bool,
+    sending: usize,
+    full: bool,
+    acked: Vec<Arc<str>>,
+    held: HashMap<EventId, Arc<str>>,
+    /// Topics that take nothing until the clock shows this, and how often they have failed.
+    topics: HashMap<Topic, (Duration, u32)>,
+    pass: Pass,
+    failures: u32,
+}
+
+/// What a pass has met.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pass {
+    is_open: bool,
+    taken: usize,
+    waiting: usize,
+    held: usize,
+    failed: bool,
+}
+
+impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
+    /// Works until it is stopped, the role is lost, or (if asked) all is published.
+    pub(crate) async fn run(self, lost: CancellationToken, until: Until) -> Drained {
+        let work = Arc::new(self);
+        let mut state = State::new();
+        work.watch_settled(&mut state);
+        let mut idle = work.options.poll_min;
+        loop {
+            tokio::select! {
+                biased;
+                () = lost.cancelled() => return Drained::Interrupted,
+                () = work.stop.cancelled() => return work.end(state, &lost).await,
+                end = work.round(&mut state, until, &mut idle) => if let Some(end) = end { return end },
+            }
+        }
+    }
+
+    /// One pass over the table, and the wait for the next one; gives how the work ended, if it did.
+    async fn round(
+        self: &Arc<Self>,
+        state: &mut State,
+        until: Until,
+        idle: &mut Duration,
+    ) -> Option<Drained> {
+        state.begin_pass();
+        self.pass(state).await;
+        let pass = state.pass;
+        let nothing_moves = state.ledger.is_idle() && pass.waiting == 0 && pass.taken == 0;
+        if until == Until::Drained && nothing_moves {
+            if pass.held == 0 && !pass.failed {
+                return Some(Drained::All);
+            }
+            if state.is_hopeless() {
+                return Some(Drained::Left);
+            }
+        }
+        let shortest = self.options.poll_min;
+        *idle = if pass.taken > 0 { shortest } else { (*idle * 2).clamp(shortest, self.options.poll_max) };
+        let wait = if pass.failed { self.back_off(state.failures) } else { *idle };
+        self.rest(state, wait).await;
+        None
+    }
+
+    /// Waits for the next pass: for a ring, the time to poll, or the deletion of what other rows wait for.
+    async fn rest(self: &Arc<Self>, state: &mut State, wait: Duration) {
+        let pass = state.pass;
+        let over = self.store.clock().sleep(wait);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                biased;
+                Some(done) = state.under_way.next() => {
+                    let was_deletion = matches!(done, Done::Gone { .. });
+                    self.take_in(state, done);
+                    if was_deletion && pass.waiting > 0 {
+                        return;
+                    }
+                }
+                () = &mut over => return,
+                () = self.bell.rung(), if !pass.failed => return,
+            }
+        }
+    }
+
+    /// Reads the table from the head to the end.
+    async fn pass(self: &Arc<Self>, state: &mut State) {
+        while state.pass.is_open {
+            let room = !state.full
+                && state.ledger.len() < self.options.in_flight_events
+                && state.ledger.bytes() < self.options.in_flight_bytes;
+            if room && !state.reading {
+                self.read(state);
+            }
+            match state.under_way.next().await {
+                Some(done) => self.take_in(state, done),
+                None => return,
+            }
+        }
+    }
+
+    fn read(self: &Arc<Self>, state: &mut State) {
+        state.reading = true;
+        state.ledger.begin_read();
+        let (work, after) = (Arc::clone(self), state.after.clone());
+        state.under_way.push(Box::pin(async move {
+            Done::Read(work.store.shard_page(work.shard, after.as_deref(), work.options.page).await)
+        }));
+    }
+
+    fn take_in(self: &Arc<Self>, state: &mut State, done: Done) {
+        match done {
+            Done::Read(Ok(page)) => self.take_page(state, page),
+            Done::Read(Err(error)) => {
+                state.reading = false;
+                state.fail();
+                self.metrics.read_failed();
+                tracing::warn!(shard = %self.shard, error = %causes(&error), "the outbox cannot be read");
+            }
+            Done::Sent { rows, outcomes } => self.take_outcomes(state, rows, outcomes),
+            Done::Gone { ids, letters, result } => self.take_gone(state, ids, letters, result),
+            Done::Gathered => {
+                state.gathering = false;
+                state.gathered = true;
+            }
+            Done::Again => state.deleting = false,
+            Done::Settled(settled) => {
+                state.acked.extend(settled.iter().filter_map(|id| state.held.remove(id)));
+                self.watch_settled(state);
+            }
+            Done::Ready => state.full = false,
+        }
+        self.delete(state);
+        self.metrics.in_flight(state.ledger.len());
+    }
+
+    fn take_page(self: &Arc<Self>, state: &mut State, page: OutboxPage) {
+        state.reading = false;
+        state.failures = 0;
+        let now = self.store.clock().elapsed();
+        let topics = &state.topics;
+        let holds = |topic: &Topic| topics.get(topic).is_some_and(|(until, _)| now < *until);
+        state.after = page.rows.last().map(|row| Arc::clone(&row.id));
+        state.pass.is_open = page.more && state.after.is_some();
+        let picked = state.ledger.take(page.rows, holds);
+        state.pass.note(&picked);
+        if !picked.unreadable.is_empty() {
+            self.set_aside(state, picked.unreadable.into_iter().filter_map(unreadable).collect());
+        }
+        let mut by_topic: HashMap<Topic, Vec<Row>> = HashMap::new();
+        for row in picked.rows {
+            by_topic.entry(row.event.topic.clone()).or_default().push(row);
+        }
+        by_topic.into_values().for_each(|rows| self.send(state, rows));
+    }
+
+    /// Publishes events of one topic: what is wrong with it is no matter to others.
+    fn send(self: &Arc<Self>, state: &mut State, rows: Vec<Row>) {
+        state.sending += 1;
+        self.metrics.batch(rows.len());
+        let work = Arc::clone(self);
+        state.under_way.push(Box::pin(async move {
+            let publication = |row: &Row| Publication {
+                row: row.id,
+                event: Arc::clone(&row.event),
+                record: None,
+                at: row.stored.created_at,
+            };
+            let outcomes = work.streamer.send(rows.iter().map(publication).collect()).await;
+            Done::Sent { rows, outcomes }
+        }));
+    }
+
+    fn take_outcomes(
+        self: &Arc<Self>,
+        state: &mut State,
+        rows: Vec<Row>,
+        outcomes: Result<Vec<SendOutcome>, BackendError>,
+    ) {
+        state.sending -= 1;
+        let Some(topic) = rows.first().map(|row| row.event.topic.clone()) else { return };
+        let outcomes = match outcomes {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                self.metrics.publish_failed();
+                let failures =
+                    state.topics.get(&topic).map_or(0, |(_, failures)| *failures).saturating_add(1);
+                let until = self.store.clock().elapsed() + self.back_off(failures);
+                tracing::warn!(shard = %self.shard, topic = %topic, error = %causes(&error), "events are held");
+                state.topics.insert(topic, (until, failures));
+                state.pass.held += rows.len();
+                return state.ledger.put_back(rows.iter().map(|row| &row.text));
+            }
+        };
+        state.topics.remove(&topic);
+        let (mut letters, mut published) = (Vec::new(), 0);
+        for (row, outcome) in rows.into_iter().zip(outcomes) {
+            match outcome {
+                SendOutcome::Durable => {
+                    published += 1;
+                    state.acked.push(row.text);
+                }
+                SendOutcome::Held => {
+                    published += 1;
+                    state.held.insert(row.id, row.text);
+                }
+                SendOutcome::Refused(reason) => letters.push(refused(row, reason)),
+                SendOutcome::Full => {
+                    state.ledger.put_back([&row.text]);
+                    state.pass.waiting += 1;
+                    self.wait_until_ready(state);
+                }
+            }
+        }
+        self.metrics.published(published);
+        if !letters.is_empty() {
+            self.set_aside(state, letters);
+        }
+    }
+
+    fn wait_until_ready(self: &Arc<Self>, state: &mut State) {
+        if !std::mem::replace(&mut state.full, true) {
+            let work = Arc::clone(self);
+            state.under_way.push(Box::pin(async move {
+                work.streamer.ready().await;
+                Done::Ready
+            }));
+        }
+    }
+
+    /// Deletes what is acknowledged, one batch at a time.
+    fn delete(self: &Arc<Self>, state: &mut State) {
+        if state.acked.is_empty() || state.deleting {
+            return;
+        }
+        let many = state.acked.len() >= self.options.page;
+        if state.sending > 0 && !many && !state.gathered {
+            return self.gather(state);
+        }
+        state.gathered = false;
+        state.deleting = true;
+        let mut ids = std::mem::take(&mut state.acked);
+        ids.sort_unstable();
+        let span = state.ledger.span(&ids);
+        let work = Arc::clone(self);
+        state.under_way.push(Box::pin(async move {
+            let result = work.store.forget(work.shard, ids.clone(), span).await;
+            Done::Gone { ids, letters: 0, result }
+        }));
+    }
+
+    fn gather(self: &Arc<Self>, state: &mut State) {
+        if !std::mem::replace(&mut state.gathering, true) {
+            let clock = self.store.clock();
+            state.under_way.push(Box::pin(async move {
+                clock.sleep(GATHER).await;
+                Done::Gathered
+            }));
+        }
+    }
+
+    fn set_aside(self: &Arc<Self>, state: &mut State, letters: Vec<DeadLetter>) {
+        for letter in &letters {
+            tracing::error!(shard = %self.shard, row = %letter.id, reason = %letter.reason, "an outbox row becomes a dead letter");
+        }
+        let ids: Vec<Arc<str>> = letters.iter().map(|letter| Arc::clone(&letter.id)).collect();
+        let work = Arc::clone(self);
+        state.under_way.push(Box::pin(async move {
+            let result = work.store.set_aside(letters).await;
+            Done::Gone { letters: ids.len(), ids, result }
+        }));
+    }
+
+    fn take_gone(
+        self: &Arc<Self>,
+        state: &mut State,
+        ids: Vec<Arc<str>>,
+        letters: usize,
+        result: Result<(), BackendError>,
+    ) {
+        match result {
+            Ok(()) => {
+                state.deleting &= letters > 0;
+                self.metrics.set_aside(letters);
+                state.ledger.forget(&ids);
+            }
+            Err(error) => {
+                state.fail();
+                self.metrics.delete_failed();
+                tracing::warn!(shard = %self.shard, rows = ids.len(), error = %causes(&error), "rows cannot be deleted yet");
+                // What was acknowledged is not published again by this owner: it is deleted by the next attempt.
+                if letters > 0 {
+                    return state.ledger.put_back(&ids);
+                }
+                state.acked.extend(ids);
+                let (clock, wait) = (self.store.clock(), self.back_off(state.failures));
+                state.under_way.push(Box::pin(async move {
+                    clock.sleep(wait).await;
+                    Done::Again
+                }));
+            }
+        }
+    }
+
+    fn watch_settled(self: &Arc<Self>, state: &mut State) {
+        let work = Arc::clone(self);
+        state.under_way.push(Box::pin(async move { Done::Settled(work.streamer.settled().await) }));
+    }
+
+    fn back_off(&self, failures: u32) -> Duration {
+        let doubled = self.options.back_off_min.saturating_mul(1 << failures.saturating_sub(1).min(16));
+        doubled.min(self.options.back_off_max)
+    }
+
+    /// Waits for what is under way; nothing new is begun but the deletion of what is acknowledged.
+    async fn end(self: Arc<Self>, mut state: State, lost: &CancellationToken) -> Drained {
+        let deadline = self.store.clock().sleep(self.options.drain);
+        tokio::pin!(deadline);
+        loop {
+            if state.ledger.is_idle() || (state.sending == 0 && !state.deleting && state.acked.is_empty()) {
+                return Drained::Stopped;
+            }
+            tokio::select! {
+                () = lost.cancelled() => return Drained::Interrupted,
+                () = &mut deadline => {
+                    tracing::warn!(shard = %self.shard, rows = state.ledger.len(), "what was under way was left behind");
+                    return Drained::Interrupted;
+                }
+                Some(done) = state.under_way.next() => self.take_in(&mut state, done),
+            }
+        }
+    }
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            ledger: Ledger::default(),
+            under_way: FuturesUnordered::new(),
+            after: None,
+            reading: false,
+            deleting: false,
+            gathering: false,
+            gathered: false,
+            sending: 0,
+            full: false,
+            acked: Vec::new(),
+            held: HashMap::new(),
+            topics: HashMap::new(),
+            pass: Pass::default(),
+            failures: 0,
+        }
+    }
+
+    fn begin_pass(&mut self) {
+        self.ledger.begin_pass();
+        self.after = None;
+        self.pass = Pass { is_open: true, ..Pass::default() };
+    }
+
+    /// Whether what is left fails again and again.
+    fn is_hopeless(&self) -> bool {
+        let topics =
+            !self.topics.is_empty() && self.topics.values().all(|(_, failures)| *failures >= FAILURES_MAX);
+        self.failures >= FAILURES_MAX || topics
+    }
+
+    fn fail(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+        self.pass.failed = true;
+        self.pass.is_open = false;
+    }
+}
+
+impl Pass {
+    fn note(&mut self, picked: &Picked) {
+        self.taken += picked.rows.len() + picked.unreadable.len();
+        self.waiting += picked.waiting;
+        self.held += picked.held;
+    }
+}
+
+fn unreadable(row: StoredOutboxRow) -> Option<DeadLetter> {
+    let (reason, data) = row.event.err()?;
+    Some(DeadLetter {
+        id: row.id,
+        workflow_name: row.workflow_name,
+        run_id: None,
+        version: None,
+        process: PROCESS.into(),
+        reason,
+        data,
+        created_at: row.created_at,
+    })
+}
+
+fn refused(row: Row, reason: Arc<str>) -> DeadLetter {
+    DeadLetter {
+        id: row.text,
+        workflow_name: row.event.workflow_name.as_str().into(),
+        run_id: Some(row.event.run_id),
+        version: row.event.version,
+        process: PROCESS.into(),
+        reason,
+        data: encode_outbox(&row.event).into(),
+        created_at: row.stored.created_at,
+    }
+}
