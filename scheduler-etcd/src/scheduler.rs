@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use workflow_core::RoleName;
-use workflow_core::adapter::{BackendError, Lease, RoleClaim, RoleScheduler};
+use workflow_core::adapter::{BackendError, Lease, Reach, RoleClaim, RoleScheduler};
 
 use crate::config::EtcdConfig;
 use crate::driver::{Driver, Message, Shared, Waiter};
@@ -149,6 +149,10 @@ impl Drop for Withdrawal<'_> {
 }
 
 impl RoleScheduler for EtcdScheduler {
+    fn reach(&self) -> Reach {
+        Reach::Cluster
+    }
+
     async fn claim(&self, claim: RoleClaim) -> Result<Lease, BackendError> {
         let (reply, lease) = oneshot::channel();
         let id = self.inner.waiters.fetch_add(1, Ordering::Relaxed);

@@ -49,8 +49,11 @@ impl Command {
     /// If a server cannot be used.
     pub async fn run(&self, log: bool) -> anyhow::Result<ExitCode> {
         match self {
-            Command::Worker { servers, in_flight } => worker::run(servers, *in_flight as usize).await,
-            Command::Orders(shopping) => shopping.run(log).await,
+            // Boxed: the future of everything at once is too deep for the compiler.
+            Command::Worker { servers, in_flight } => {
+                Box::pin(worker::run(servers, *in_flight as usize)).await
+            }
+            Command::Orders(shopping) => Box::pin(shopping.run(log)).await,
         }
     }
 }
