@@ -199,6 +199,14 @@ fn servers_keep_their_data_and_are_waited_for() {
             let wanted = if is_job { "service_completed_successfully" } else { "service_healthy" };
             assert_eq!(wait["condition"], wanted, "{service} and {other}");
         }
+        if program == "outbox-relay" {
+            let health = texts(&compose["services"][service]["healthcheck"]["test"]).concat();
+            let listens = texts(&compose["services"][service]["command"])[1].rsplit_once(':').unwrap().1;
+            assert!(
+                health.contains(&format!("/{listens} ")),
+                "{service} is asked elsewhere than at {listens}"
+            );
+        }
         let is_job = program == "workflowctl" || service == "shop";
         let restart = &compose["services"][service]["restart"];
         assert_eq!(restart, if is_job { "no" } else { "unless-stopped" }, "{service}");
