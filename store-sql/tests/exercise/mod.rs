@@ -11,11 +11,13 @@ use workflow_conformance::samples::{
     ack_all, callback, completed, creation, dead_letter, effects_at, found, key, new_run, orders, retry_key,
     retry_row, role, slot, start, start_key, status, stepped, store_over, timer, timer_key, update,
 };
-use workflow_core::adapter::{Cursor, Effect, EpochClaim, Fence, HistoryQuery, ListQuery, Page, Store};
-use workflow_core::{Due, Record, RunState, Timestamp};
+use workflow_core::adapter::{
+    Cursor, Effect, EpochClaim, Fence, HistoryQuery, ListQuery, Page, RelayStore, Span, Store,
+};
+use workflow_core::{Due, Record, RunState, Shard, Timestamp};
 
 /// Uses a store in every way.
-pub(crate) async fn use_it<S: Store>(store: &S) {
+pub(crate) async fn use_it<S: RelayStore>(store: &S) {
     let role = role(1);
     let epoch = store.register(&role, EpochClaim::Next).await.unwrap().unwrap();
     start(store, "before").await;
@@ -52,8 +54,20 @@ pub(crate) async fn use_it<S: Store>(store: &S) {
     store.retry(&key_of_retry).await.unwrap();
     look_at_it(store, &one).await;
     store_over(store, &one, &completed(&one)).await;
+    relay_it(store).await;
     ack_all(store).await;
     store.purge(&orders(), Duration::ZERO, 100).await.unwrap();
+}
+
+/// What a relay asks.
+async fn relay_it<S: RelayStore>(store: &S) {
+    store.depth(Shard::WHOLE).await.unwrap();
+    let page = store.shard_page(Shard::WHOLE, None, 100).await.unwrap();
+    let ids: Vec<Arc<str>> = page.rows.into_iter().map(|row| row.id).collect();
+    store.forget(Shard::WHOLE, ids[..2].to_vec(), Span::Whole).await.unwrap();
+    store.forget(Shard::WHOLE, ids[..1].to_vec(), Span::Scattered).await.unwrap();
+    store.announce(&role(1), Some("127.0.0.1:1 token")).await.unwrap();
+    store.doorbells().await.unwrap();
 }
 
 async fn look_at_it<S: Store>(store: &S, one: &Record) {
