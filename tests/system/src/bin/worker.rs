@@ -97,6 +97,7 @@ fn embedded(store: impl Store) -> Backend {
 
 async fn abort_orders(url: &str, input: &Path, at: &str, when: &str) -> anyhow::Result<String> {
     let args = OrderArgs {
+        command: None,
         input: Some(input.to_owned()),
         database: OsString::from(url).into(),
         json: true,
