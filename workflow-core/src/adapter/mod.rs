@@ -6,6 +6,7 @@ mod backend;
 mod change;
 mod clock;
 mod delegate;
+mod erased;
 mod error;
 mod event_streamer;
 mod namespaced;
@@ -15,12 +16,13 @@ mod relay_store;
 mod role_scheduler;
 mod store;
 
-pub use backend::{Backend, DynReceiver, DynScheduler, DynStore, DynStreamer};
+pub use backend::{Backend, DynStore};
 pub use change::{
     Attached, Callback, Change, DeadLetter, Effect, Expect, Fence, NewTimer, OutboxRow, Outcome, RetryKey,
     RetryRow, RetryUpdate, SlotKey, TimerKey, TimerRow,
 };
 pub use clock::{Clock, Hold, SystemClock};
+pub use erased::{DynReceiver, DynScheduler, DynStreamer};
 pub use error::{BackendError, ErrorKind};
 pub use event_streamer::{
     ConnectorEvent, Delivery, EventReceiver, EventStreamer, Generation, Position, Publication, SendOutcome,
