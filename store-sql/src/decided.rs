@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use workflow_core::adapter::{Change, Effect, Expect, Outcome};
+use workflow_core::adapter::{Change, Expect, Outcome};
 use workflow_core::{Record, Timestamp};
 
 /// A change, and what has been decided about it so far.
@@ -35,9 +35,4 @@ impl<'a> Decided<'a> {
     pub(crate) fn outcome(self) -> Outcome {
         self.refused.unwrap_or_else(|| Outcome::Stored(self.record.map(Arc::new)))
     }
-}
-
-/// Whether work of the user's goes with a change, which may be long and may fail.
-pub(crate) fn is_attached(change: &Change) -> bool {
-    change.effects.iter().any(|effect| matches!(effect, Effect::Attached(_)))
 }

@@ -2,6 +2,8 @@
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub mod any;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod attached;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod certificate;
 pub mod config;
@@ -17,6 +19,8 @@ mod dialect;
 pub mod doctor;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod held;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod hindrances;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub mod maintenance;
 #[cfg(feature = "mysql")]

@@ -29,6 +29,26 @@ fn everything_that_is_wrong_is_said_at_once() {
 }
 
 #[test]
+fn no_piece_of_a_password_that_was_not_encoded_is_shown() {
+    for text in [
+        "postgres://u:se?cret@h/d",
+        "postgres://u:se?cret=1@h/d?sslmode=x",
+        "mysql://u:se@x?cret=1@h/d",
+        "mysql://u:1/cret@h",
+        "mysql://u:1/2?cret=3@h/d",
+        "host=h password=se cret=x dbname=d",
+        "host=h password=se cret dbname=d",
+        "host=h password='se'cret=x' dbname=d",
+    ] {
+        let error = text.parse::<Dsn>().expect_err(text);
+        assert!(!format!("{error}{error:?}").contains("cret"), "{text}: {error}");
+        assert!(["%3F", "' '"].iter().any(|hint| error.to_string().contains(hint)), "{text}: {error}");
+    }
+    // A name that is none is shown where it cannot be a piece of one.
+    assert_eq!(parts("host=h wait=x password=secret dbname=d"), ["wait"]);
+}
+
+#[test]
 fn a_refusal_says_what_to_write_instead() {
     let cases = [
         ("u@tcp(h)/d?charset=latin1", "utf8mb4"),
@@ -50,6 +70,7 @@ fn a_refusal_says_what_to_write_instead() {
         ("mysql://u@h/d?ssl-mode=VERIFY_CA&ssl-cert=/c.pem", "ssl-key"),
         ("mysql://u@h/d?allowCleartextPasswords=true", "VERIFY_IDENTITY"),
         ("mysql://u@h/d?timeout=5s&timeout=6s", "twice"),
+        ("u@unix(/run/a.sock)/d?socket=%2Frun%2Fb.sock", "twice"),
         ("postgres://u@h/d?sslmode=allow", "prefer"),
         ("postgres://u@h/d?sslmode=prefer&sslrootcert=/ca", "verify-full"),
         ("postgres://u@h/d?options=-c%20TimeZone=PRC", "leave it out"),

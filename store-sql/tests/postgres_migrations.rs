@@ -59,7 +59,7 @@ async fn tables_of_the_guide_are_taken_over_and_told() {
     assert_eq!(indexes(&schema).await.len(), 4, "a plan has altered the table");
     let migration = migrate(&schema, Postgres::options()).await.unwrap();
     assert_eq!(migration, planned);
-    assert_eq!((migration.from, migration.to, migration.adopted), (None, 2, true));
+    assert_eq!((migration.from, migration.to, migration.adopted), (None, 3, true));
     let added = Done::ColumnsAdded {
         table: "workflow_records".to_owned(),
         columns: ["version", "last_event_id", "paused_by", "start_key", "live"].map(str::to_owned).into(),
@@ -71,7 +71,7 @@ async fn tables_of_the_guide_are_taken_over_and_told() {
     );
     assert_eq!(indexes(&schema).await, [&OF_THE_GUIDE[..], &LEAN[..]].concat());
     let again = migrate(&schema, Postgres::options()).await.unwrap();
-    assert_eq!((again.from, again.adopted, again.done.len()), (Some(2), true, 0), "{again}");
+    assert_eq!((again.from, again.adopted, again.done.len()), (Some(3), true, 0), "{again}");
     let store = schema.store().await;
     let found = store.latest(&orders(), &key("order-1")).await.unwrap().unwrap();
     assert_eq!((found.run_id, found.version), (run_id, version(7)));
@@ -197,7 +197,22 @@ async fn tables_of_version_1_are_altered_and_their_runs_go_on() {
     );
     let migration = migrate(&schema, Postgres::options()).await.unwrap();
     assert_eq!((migration.from, migration.to, migration.adopted), (Some(1), 3, false));
-    assert_eq!(migration.done.len(), 3, "{migration}");
+    assert_eq!(migration.done.len(), 4, "{migration}");
+    start(&*schema.store().await, "order-1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_version_2_get_the_index_of_rows_that_name_no_run() {
+    let schema = Schema::fresh().await;
+    migrate(&schema, Postgres::options()).await.unwrap();
+    schema.run("drop index workflow_outbox_unrouted; update workflow_schema set version = 2").await;
+    let migration = migrate(&schema, Postgres::options()).await.unwrap();
+    assert_eq!((migration.from, migration.to, migration.adopted), (Some(2), 3, false));
+    let table = "workflow_outbox".to_owned();
+    let made = Done::IndexMade { table, index: "workflow_outbox_unrouted".to_owned() };
+    assert_eq!(migration.done, [made, Done::VersionNoted { version: 3 }]);
+    let again = migrate(&schema, Postgres::options()).await.unwrap();
+    assert!(again.done.is_empty(), "{again}");
     start(&*schema.store().await, "order-1").await;
 }
 

@@ -68,6 +68,8 @@ impl Offsets {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "this is test code")]
+
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;

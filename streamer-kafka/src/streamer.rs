@@ -45,9 +45,12 @@ type Read = Result<(Arc<Event>, Timestamp), Unreadable>;
 #[derive(Clone)]
 pub struct KafkaStreamer(Arc<Inner>);
 
+/// The groups that receivers are open of.
+type Groups = HashMap<(Topic, GroupName), Weak<Group<Read>>>;
+
 struct Inner {
     cluster: Arc<Cluster>,
-    groups: Mutex<HashMap<(Topic, GroupName), Weak<Group<Read>>>>,
+    groups: Mutex<Groups>,
 }
 
 impl KafkaStreamer {

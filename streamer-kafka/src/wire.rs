@@ -183,5 +183,5 @@ fn parse<V: FromStr>(part: &'static str, value: &str, expected: &'static str) ->
 }
 
 #[cfg(test)]
-#[path = "wire_tests.rs"]
+#[path = "tests/wire.rs"]
 mod tests;

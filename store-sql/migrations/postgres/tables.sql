@@ -44,6 +44,7 @@ create table workflow_outbox (
     primary key (id)
 );
 create index workflow_outbox_by_run on workflow_outbox (run_id) where run_id is not null;
+create index workflow_outbox_unrouted on workflow_outbox (workflow_name) where run_id is null;
 
 create table workflow_timeouts (
     run_id varchar(255) collate "C" not null,

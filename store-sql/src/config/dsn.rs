@@ -61,7 +61,8 @@ impl FromStr for Dsn {
             let mut problems = Problems::default();
             let params = keyword_form::pairs(text, &mut problems);
             let parts = Parts { params, ..Parts::default() };
-            return PostgresDsn::from_parts(parts, problems).map(Dsn::Postgres);
+            let read = PostgresDsn::from_parts(parts, problems).map(Dsn::Postgres);
+            return read.map_err(|error| keyword_form::without_the_password(error, text));
         }
         if go_form::is_go_form(text) {
             return go_form::parse(text).map(Dsn::MySql);

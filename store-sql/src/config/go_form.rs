@@ -75,6 +75,9 @@ fn address(place: &str, parts: &mut Parts, problems: &mut Problems) {
         "" | "tcp" => (parts.host, parts.port) = host_and_port(inner, problems),
         "unix" => {
             let path = if inner.is_empty() { "/tmp/mysql.sock" } else { inner };
+            if parts.params.iter().any(|(name, _)| name == "socket") {
+                problems.add("socket", "it is there twice: the address names one already");
+            }
             parts.params.push(("socket".to_owned(), path.to_owned()));
         }
         _ => problems.add("protocol", "it is tcp or unix"),

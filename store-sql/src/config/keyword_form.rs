@@ -1,6 +1,7 @@
 //! PostgreSQL's keyword form: `host=localhost dbname=orders password='it''s'`.
 
-use super::problem::Problems;
+use super::postgres_params::UNKNOWN;
+use super::problem::{DsnError, DsnProblem, Problems};
 
 /// Keywords by which the form is known.
 const KEYWORDS: [&str; 18] = [
@@ -40,7 +41,7 @@ pub(super) fn pairs(text: &str, problems: &mut Problems) -> Vec<(String, String)
         let after = rest[name_end..].trim_start();
         let Some(after) = after.strip_prefix('=') else {
             // What stands there may be a part of a password with a space in it, so it is not shown.
-            problems.add("keywords", "a name without = was found: put values with spaces into ' '");
+            problems.add(PART, "a name without = was found: put values with spaces into ' '");
             return pairs;
         };
         let Some((value, end)) = value(after.trim_start()) else {
@@ -55,6 +56,19 @@ pub(super) fn pairs(text: &str, problems: &mut Problems) -> Vec<(String, String)
         }
     }
     pairs
+}
+
+/// The part of the string that a problem with an unnamed part is about.
+const PART: &str = "keywords";
+
+/// Hides a name that is no parameter behind a password: it may be a piece of that.
+pub(super) fn without_the_password(error: DsnError, text: &str) -> DsnError {
+    let behind = text.split_once("password").map_or("", |(_, behind)| behind);
+    error.told_otherwise(|problem| {
+        let may_be_a_piece = problem.reason == UNKNOWN && behind.contains(&problem.part);
+        let reason = "what follows the password is no parameter: put values with spaces into ' ', and write \\' for a ' in one";
+        may_be_a_piece.then(|| DsnProblem { part: PART.to_owned(), reason: reason.to_owned() })
+    })
 }
 
 /// A value and what follows it; `None` if its quote is not closed.

@@ -103,9 +103,12 @@ fn fixed(name: &str, value: &str) -> Result<(), String> {
         "binary_parameters" => only(&["yes"], "values travel apart from the statements"),
         "sslinline" => only(&["false"], "certificates are files: name them"),
         "sslsni" => only(&["1"], "the host is always named to the server"),
-        _ => Err("there is no such parameter here".to_owned()),
+        _ => Err(UNKNOWN.to_owned()),
     }
 }
+
+/// What is said of a name that is no parameter.
+pub(super) const UNKNOWN: &str = "there is no such parameter here";
 
 /// Settings that the program itself depends on.
 const OURS: [&str; 12] = [

@@ -48,6 +48,13 @@ impl fmt::Display for DsnError {
 
 impl std::error::Error for DsnError {}
 
+impl DsnError {
+    /// Replaces the problems for which there is another one.
+    pub(super) fn told_otherwise(self, other: impl Fn(&DsnProblem) -> Option<DsnProblem>) -> Self {
+        Self(self.0.into_iter().map(|problem| other(&problem).unwrap_or(problem)).collect())
+    }
+}
+
 /// Collects what is wrong while a string is read.
 #[derive(Debug, Default)]
 pub(super) struct Problems(Vec<DsnProblem>);

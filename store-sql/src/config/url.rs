@@ -23,6 +23,12 @@ pub(super) fn parse(rest: &str, problems: &mut Problems) -> Parts {
     }
     let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = before.split_once('/').unwrap_or((before, ""));
+    if path.contains('@') || query.contains('@') {
+        // The password may have ended too early: nothing of what follows is shown.
+        let reason = "one stands behind the host: write %2F for a /, %3F for a ? and %40 for an @ in a user, password or parameter";
+        problems.add("@", reason);
+        return parts;
+    }
     let (login, place) = authority.rsplit_once('@').map_or((None, authority), |(l, p)| (Some(l), p));
     if let Some(login) = login {
         let (user, password) = login.split_once(':').map_or((login, None), |(u, p)| (u, Some(p)));

@@ -1,6 +1,8 @@
 //! The transaction of a commit: what was decided is written, many rows a statement.
 
-use workflow_core::adapter::{Change, Effect, Expect, OutboxRow, Outcome};
+use std::time::Duration;
+
+use workflow_core::adapter::{Change, Clock, Effect, Expect, OutboxRow, Outcome, SystemClock};
 use workflow_core::{EventId, HistoryEntry, Record, Timestamp, encode_outbox};
 
 use super::attach::MySqlWork;
@@ -8,12 +10,13 @@ use super::bulk::{Bound, Bulk};
 use super::create::create;
 use super::decide::decide;
 use super::effects::Effects;
-use super::error::is_no_savepoint;
+use super::error::{is_lost, is_no_savepoint};
 use super::keys;
 use super::rows::datetime;
 use super::server::Conn;
 use super::transaction::Ended;
 use crate::decided::Decided;
+use crate::hindrances::Hindrances;
 use crate::record_row::as_i64;
 use crate::rounds::next_round;
 use crate::work_error::WorkError;
@@ -136,6 +139,8 @@ pub(super) async fn commit_alone(
     connection: &mut Conn<'_>,
     change: &Change,
     now: Timestamp,
+    hindrances: &Hindrances,
+    limit: Duration,
 ) -> Result<Ended<Outcome>, sqlx::Error> {
     let mut outcomes = commit(connection, vec![change], &[], now).await?;
     let outcome = outcomes.pop().unwrap_or(Outcome::Busy);
@@ -144,12 +149,16 @@ pub(super) async fn commit_alone(
     }
     // It goes with the transaction, should the work end that.
     sqlx::raw_sql("savepoint workflow_attached").execute(connection.raw()).await?;
+    let begun = SystemClock::new();
     for effect in &change.effects {
         let Effect::Attached(work) = effect else { continue };
         let failed = match MySqlWork::of(work) {
             Some(work) => match work.call(connection.raw()).await {
                 Ok(()) => continue,
-                Err(WorkError::Again(error)) => return Err(error),
+                Err(WorkError::Again(error)) if is_lost(&error) => {
+                    return Err(hindrances.lost(error, begun.elapsed(), limit));
+                }
+                Err(WorkError::Again(error)) => return Err(hindrances.contended(error)),
                 Err(WorkError::Failed(reason)) => reason,
             },
             None => "the attached work is for another kind of store than MariaDB or MySQL".to_owned(),
@@ -163,6 +172,7 @@ pub(super) async fn commit_alone(
                        nor end one, nor change tables, nor go on after an error";
             Ok(Ended::Rollback(Outcome::AttachedFailed(why.into())))
         }
+        Err(error) if is_lost(&error) => Err(hindrances.lost(error, begun.elapsed(), limit)),
         Err(error) => Err(error),
     }
 }

@@ -36,6 +36,7 @@ pub(super) struct Server {
     options: MySqlConnectOptions,
     connections_max: u32,
     connect_timeout: Duration,
+    idle_transaction: Duration,
     name: String,
 }
 
@@ -124,6 +125,7 @@ impl Connecting<'_> {
             options: self.options(),
             connections_max: self.pool.max_open,
             connect_timeout: self.connect_timeout(),
+            idle_transaction: self.waits.idle_transaction,
             name: self.dsn.to_string(),
         }
     }
@@ -147,6 +149,11 @@ impl Server {
     /// Where it is, without the password.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// After how long the server ends a transaction that lies idle.
+    pub(super) fn idle_transaction(&self) -> Duration {
+        self.idle_transaction
     }
 
     pub(super) fn wrap(&self, what: &str, error: sqlx::Error) -> BackendError {

@@ -21,8 +21,9 @@ use super::right::EngineRight;
 use super::server::Server;
 use super::transaction::{Ended, Made};
 use super::{commit, due, maintain, read};
-use crate::decided::is_attached;
+use crate::attached::{is_attached, outcome_of};
 use crate::held::Held;
+use crate::hindrances::Hindrances;
 use crate::ringer::{Ringer, rings};
 
 /// How many changes one transaction takes best.
@@ -153,14 +154,16 @@ impl MySqlStore {
 
     /// Makes a change in a transaction of its own, because the user's work is attached to it or somebody held its run.
     async fn commit_alone(&self, work: &Arc<Work>, place: usize) -> Result<Outcome, BackendError> {
-        let mut wait = BUSY_WAIT;
+        let (mut wait, hindrances) = (BUSY_WAIT, Arc::new(Hindrances::default()));
+        let limit = self.0.server.idle_transaction();
         loop {
-            let shared = Arc::clone(work);
+            let shared = (Arc::clone(work), Arc::clone(&hindrances));
             let made = self.0.server.transaction("commit alone", move |mut connection, now| {
-                let work = Arc::clone(&shared);
-                Box::pin(
-                    async move { commit::commit_alone(&mut connection, &work.changes[place], now).await },
-                )
+                let (work, hindrances) = shared.clone();
+                Box::pin(async move {
+                    let change = &work.changes[place];
+                    commit::commit_alone(&mut connection, change, now, &hindrances, limit).await
+                })
             });
             let outcome = match made.await {
                 Err(error) if error.kind() == ErrorKind::UnknownOutcome => {
@@ -252,9 +255,12 @@ impl Store for MySqlStore {
         let made = join_all(alone.iter().map(|place| self.commit_alone(&work, *place))).await;
         for (place, made) in alone.into_iter().zip(made) {
             // The others are stored: this one alone is to be judged and tried again.
-            outcomes[place] = made.unwrap_or_else(|error| {
-                tracing::warn!(error = %error, "a change that was made alone is not known to be stored");
-                Outcome::Busy
+            outcomes[place] = made.unwrap_or_else(|error| match is_attached(&work.changes[place]) {
+                true => outcome_of(&error),
+                false => {
+                    tracing::warn!(error = %error, "a change that was made alone is not known to be stored");
+                    Outcome::Busy
+                }
             });
         }
         if let Some(ringer) = ringer {

@@ -65,12 +65,13 @@ impl Table {
 
 /// The indexes that statements or tables name, and their tables. Those of the guide on MariaDB and MySQL are not among
 /// them: there an index has its name within its table, so that it keeps it.
-pub(crate) const INDEXES: [(&str, Table); 13] = [
+pub(crate) const INDEXES: [(&str, Table); 14] = [
     ("workflow_records_live", Table::Records),
     ("workflow_records_start_key", Table::Records),
     ("workflow_records_by_foreign_id", Table::Records),
     ("workflow_records_by_age", Table::Records),
     ("workflow_outbox_by_run", Table::Outbox),
+    ("workflow_outbox_unrouted", Table::Outbox),
     ("workflow_timeouts_due", Table::Timeouts),
     ("workflow_retries_due", Table::Retries),
     ("workflow_dead_letters_by_age", Table::DeadLetters),

@@ -57,6 +57,11 @@ impl Place {
         self.pool.max_open
     }
 
+    /// After how long the server ends a transaction that lies idle.
+    pub(super) fn idle_in_transaction(&self) -> Duration {
+        self.limits.idle_in_transaction
+    }
+
     /// Whether nothing may be used that lives longer than a transaction.
     pub(super) fn is_pooled(&self) -> bool {
         matches!(self.dsn.pooler, Some(Pooler::Transaction))

@@ -37,6 +37,7 @@ mod store;
 mod timers;
 mod together;
 mod transaction;
+mod trust;
 mod write;
 
 pub(crate) use attach::PostgresWork;

@@ -33,7 +33,7 @@ const UNROUTED: &str = "select id, workflow_name, data, run_id is null and creat
     by id limit $3) s order by id";
 
 const LETTERS: &str = "select id, workflow_name, run_id, version, process, reason, data, created_at from \
-    workflow_dead_letters where ($1 is null or workflow_name = $1) and ($2 is null or run_id = $2) and (created_at, id) > ($3, \
+    workflow_dead_letters where ($1::text is null or workflow_name = $1) and ($2::text is null or run_id = $2) and (created_at, id) > ($3, \
     $4) order by created_at, id limit $5";
 
 const NEXT_WORKFLOW: &str =

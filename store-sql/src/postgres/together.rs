@@ -31,7 +31,7 @@ const TOGETHER: &str = "with d as materialized (select * from unnest($2::text[],
     meta = d.meta, version = d.version, last_event_id = d.event_id, paused_by = d.paused_by from d where d.was is not null \
     and r.run_id = d.run_id and r.version <= d.was";
 
-type Bound<'q> = Query<'q, sqlx::Postgres, PgArguments>;
+pub(super) type Bound<'q> = Query<'q, sqlx::Postgres, PgArguments>;
 
 /// A transition whose parts agree.
 pub(super) struct Transition<'a> {
@@ -39,6 +39,8 @@ pub(super) struct Transition<'a> {
     row: &'a OutboxRow,
     entry: &'a HistoryEntry,
     was: Option<u64>,
+    /// Whether the record is inserted with the rest.
+    pub(super) makes: bool,
 }
 
 impl<'a> Transition<'a> {
@@ -58,7 +60,7 @@ impl<'a> Transition<'a> {
             && (record.status, record.run_state) == (entry.to_status, entry.run_state)
             && record.workflow_name == event.workflow_name
             && record.workflow_name == entry.workflow_name;
-        agree.then_some(Self { record, row, entry, was })
+        agree.then_some(Self { record, row, entry, was, makes: false })
     }
 
     /// Whether a record is updated.
@@ -68,7 +70,12 @@ impl<'a> Transition<'a> {
 
     /// What a run that is inserted already does not need again.
     fn moved<V>(&self, value: impl FnOnce() -> V) -> Option<V> {
-        self.moves().then(value)
+        (self.moves() || self.makes).then(value)
+    }
+
+    /// What only the making of a run needs.
+    pub(super) fn made<V>(&self, value: impl FnOnce(&'a Record) -> Option<V>) -> Option<V> {
+        if self.makes { value(self.record) } else { None }
     }
 }
 
@@ -83,7 +90,7 @@ pub(super) async fn write(
     Ok(query.bind(gone).execute(tx.raw()).await?.rows_affected())
 }
 
-fn bind_record<'q>(query: Bound<'q>, transitions: &'q [Transition<'_>]) -> Bound<'q> {
+pub(super) fn bind_record<'q>(query: Bound<'q>, transitions: &'q [Transition<'_>]) -> Bound<'q> {
     query
         .bind(array(transitions, |each| each.record.run_id.to_string()))
         .bind(array(transitions, |each| each.record.workflow_name.as_str()))
@@ -96,7 +103,7 @@ fn bind_record<'q>(query: Bound<'q>, transitions: &'q [Transition<'_>]) -> Bound
         .bind(array(transitions, |each| each.moved(|| each.record.meta().encode())))
 }
 
-fn bind_event<'q>(query: Bound<'q>, transitions: &'q [Transition<'_>]) -> Bound<'q> {
+pub(super) fn bind_event<'q>(query: Bound<'q>, transitions: &'q [Transition<'_>]) -> Bound<'q> {
     query
         .bind(array(transitions, |each| each.row.id.to_string()))
         .bind(array(transitions, |each| each.record.paused_by.map(|by| by.as_str())))

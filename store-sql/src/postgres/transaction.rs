@@ -1,5 +1,6 @@
 //! A transaction: in a task of its own, tried again where that helps, and never in doubt for long.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::clock::StampClock;
 use super::connect::{Conn, Place};
 use super::error::{Class, class, code, no_connection};
 use super::reading::Reading;
+use super::trust::Wariness;
 use crate::names::Statements;
 
 /// How often a transaction is tried. With a lock's time-out that is longer than a frozen owner may keep a lock.
@@ -30,6 +32,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const BEGIN: &str =
     "begin; select pg_current_xact_id()::text, floor(extract(epoch from now()) * 1000)::bigint";
 
+/// The same for a commit that trusts: it waits for nobody's lock, since one transaction's would hold up many runs.
+const BEGIN_TRUSTING: &str = "begin; set local lock_timeout = '10ms'; \
+    select pg_current_xact_id()::text, floor(extract(epoch from now()) * 1000)::bigint";
+
 /// How long is looked for the reason when no connection was had.
 const REASON_WAIT: Duration = Duration::from_secs(1);
 
@@ -43,16 +49,28 @@ pub(super) struct Database {
     place: Arc<Place>,
     clock: StampClock,
     statements: Statements,
+    wariness: Arc<Wariness>,
 }
 
 /// A transaction that has begun.
 pub(super) struct Tx {
     connection: PoolConnection<sqlx::Postgres>,
     statements: Statements,
+    wariness: Arc<Wariness>,
     xid: String,
     now: Timestamp,
     repeated: bool,
+    trusts: bool,
     ended: bool,
+}
+
+/// How a transaction goes about what others may have done meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// It locks and looks before it writes.
+    Looks,
+    /// Its first attempt writes at once, and is undone if something was not as it should be.
+    Trusts,
 }
 
 impl Tx {
@@ -74,6 +92,16 @@ impl Tx {
     /// Whether an attempt before it failed.
     pub(super) fn is_repeated(&self) -> bool {
         self.repeated
+    }
+
+    /// Whether it may write before it looks: what is not as it should be is [`surprised`], and then it is made again.
+    pub(super) fn trusts(&self) -> bool {
+        self.trusts
+    }
+
+    /// What trusting commits remember.
+    pub(super) fn wariness(&self) -> &Wariness {
+        &self.wariness
     }
 
     /// When it began, in whole milliseconds.
@@ -108,7 +136,7 @@ enum Fate {
 
 impl Database {
     pub(super) fn new(pool: PgPool, place: Arc<Place>, clock: StampClock, statements: Statements) -> Self {
-        Self { pool, place, clock, statements }
+        Self { pool, place, clock, statements, wariness: Arc::default() }
     }
 
     pub(super) fn statements(&self) -> &Statements {
@@ -167,10 +195,11 @@ impl Database {
     }
 
     /// What begins a transaction; its last row is the number and the present.
-    fn begin_statement(&self) -> String {
+    fn begin_statement(&self, trusts: bool) -> Cow<'static, str> {
+        let begin = if trusts { BEGIN_TRUSTING } else { BEGIN };
         match self.place.is_pooled() {
-            true => BEGIN.replace("begin;", &format!("begin; {};", self.place.transaction_settings())),
-            false => BEGIN.to_owned(),
+            true => begin.replace("begin;", &format!("begin; {};", self.place.transaction_settings())).into(),
+            false => begin.into(),
         }
     }
 
@@ -182,24 +211,49 @@ impl Database {
         V: Send + 'static,
         W: for<'c> Fn(&'c mut Tx) -> BoxFuture<'c, Result<V, sqlx::Error>> + Send + Sync + 'static,
     {
+        self.spawn(what, Manner::Looks, work).await
+    }
+
+    /// The same of work whose first attempt may trust that all is as it should be.
+    pub(super) async fn trusting<V, W>(&self, what: &'static str, work: W) -> Result<V, BackendError>
+    where
+        V: Send + 'static,
+        W: for<'c> Fn(&'c mut Tx) -> BoxFuture<'c, Result<V, sqlx::Error>> + Send + Sync + 'static,
+    {
+        self.spawn(what, Manner::Trusts, work).await
+    }
+
+    async fn spawn<V, W>(&self, what: &'static str, manner: Manner, work: W) -> Result<V, BackendError>
+    where
+        V: Send + 'static,
+        W: for<'c> Fn(&'c mut Tx) -> BoxFuture<'c, Result<V, sqlx::Error>> + Send + Sync + 'static,
+    {
         let database = self.clone();
-        let task = tokio::spawn(async move { database.persist(what, work).await });
+        let task = tokio::spawn(async move { database.persist(what, manner, work).await });
         task.await.unwrap_or_else(|error| {
             let context = format!("{what} in {}: its task ended in the middle", self.place.name());
             Err(BackendError::with_source(ErrorKind::UnknownOutcome, context, error))
         })
     }
 
-    async fn persist<V, W>(&self, what: &str, work: W) -> Result<V, BackendError>
+    async fn persist<V, W>(&self, what: &str, manner: Manner, work: W) -> Result<V, BackendError>
     where
         W: for<'c> Fn(&'c mut Tx) -> BoxFuture<'c, Result<V, sqlx::Error>>,
     {
         let _hold = self.clock.hold();
-        let mut attempt = 0;
+        let (mut attempt, mut repeated, mut trusts) = (0, false, manner == Manner::Trusts);
         loop {
+            let trusted = std::mem::take(&mut trusts);
+            let made = self.attempt(&work, std::mem::replace(&mut repeated, true), trusted).await;
             attempt += 1;
-            let error = match self.attempt(&work, attempt > 1).await {
+            let error = match made {
                 Ok(value) => return Ok(value),
+                // It does not count: what stands against a change is told by the next attempt.
+                Err(Failed::Before(error)) if trusted && is_in_the_way(&error) => {
+                    tracing::debug!(what, error = %error, "a transaction looks before it writes");
+                    attempt = 0;
+                    continue;
+                }
                 Err(Failed::Before(error)) => error,
                 Err(Failed::Unknown { error, xid, value }) => match self.fate(&xid).await {
                     Fate::Committed => return Ok(value),
@@ -221,11 +275,11 @@ impl Database {
         BackendError::with_source(ErrorKind::UnknownOutcome, context, error)
     }
 
-    async fn attempt<V, W>(&self, work: &W, repeated: bool) -> Result<V, Failed<V>>
+    async fn attempt<V, W>(&self, work: &W, repeated: bool, trusts: bool) -> Result<V, Failed<V>>
     where
         W: for<'c> Fn(&'c mut Tx) -> BoxFuture<'c, Result<V, sqlx::Error>>,
     {
-        let mut tx = self.begin(repeated).await.map_err(Failed::Before)?;
+        let mut tx = self.begin(repeated, trusts).await.map_err(Failed::Before)?;
         match work(&mut tx).await {
             Ok(value) => match execute(&mut tx.connection, COMMIT).await {
                 Ok(()) => {
@@ -239,10 +293,10 @@ impl Database {
         }
     }
 
-    async fn begin(&self, repeated: bool) -> Result<Tx, sqlx::Error> {
+    async fn begin(&self, repeated: bool, trusts: bool) -> Result<Tx, sqlx::Error> {
         let mut connection = self.connection(repeated).await?;
         let begun: Result<(String, i64), sqlx::Error> = async {
-            let begin = sqlx::AssertSqlSafe(self.begin_statement());
+            let begin = sqlx::AssertSqlSafe(self.begin_statement(trusts));
             let rows = sqlx::raw_sql(begin).fetch_all(&mut *connection).await?;
             let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
             Ok((row.try_get(0)?, row.try_get(1)?))
@@ -251,7 +305,8 @@ impl Database {
         match begun {
             Ok((xid, now)) => {
                 let now = self.clock.now(Timestamp::from_millis(now));
-                Ok(Tx { connection, statements: self.statements.clone(), xid, now, repeated, ended: false })
+                let (statements, wariness) = (self.statements.clone(), Arc::clone(&self.wariness));
+                Ok(Tx { connection, statements, wariness, xid, now, repeated, trusts, ended: false })
             }
             Err(error) => {
                 connection.close_on_drop();
@@ -279,6 +334,24 @@ impl Database {
         let status = sqlx::query_scalar(status).bind(xid).fetch_one(&mut *reading).await?;
         reading.end().await?;
         Ok(status)
+    }
+}
+
+/// Something was not as a transaction that trusts had it.
+#[derive(Debug, thiserror::Error)]
+#[error("something has changed meanwhile")]
+struct Surprised;
+
+/// Has a transaction that trusts undone, and made again by one that looks.
+pub(super) fn surprised() -> sqlx::Error {
+    sqlx::Error::AnyDriverError(Box::new(Surprised))
+}
+
+/// Whether an attempt that trusts failed over something that one that looks can deal with.
+fn is_in_the_way(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::AnyDriverError(inner) => inner.is::<Surprised>(),
+        error => class(error) == Class::Again,
     }
 }
 

@@ -27,8 +27,8 @@ pub enum MigrateError {
     Backend(#[from] BackendError),
     /// Tables that were made elsewhere have several unfinished runs of a foreign id, of which there may be one.
     #[error(
-        "{place} has {} foreign ids with more than one unfinished run, and there may be one of each: end all but one of \
-         them, or migrate with the option to cancel duplicates, which keeps the newest ({})",
+        "{place} has more than one unfinished run of each of {} foreign ids, and there may be one: end all but one of \
+         them, or run `workflowctl migrate --cancel-duplicates`, which keeps the newest ({})",
         duplicates.len(),
         named(duplicates)
     )]
@@ -78,7 +78,7 @@ pub enum MigrateError {
         outbox: String,
     },
     /// The tables are older than this program needs.
-    #[error("{place} has {}, and this program needs version {needed}: run the migrations", of_version(*found))]
+    #[error("{place} has {}, and this program needs version {needed}: run `workflowctl migrate`", of_version(*found))]
     TooOld {
         /// The database.
         place: String,

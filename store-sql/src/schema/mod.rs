@@ -34,7 +34,7 @@ use crate::names::{Keys, Table, TableNames, rendered};
 /// The version of the tables that this program makes.
 pub(crate) const VERSION: i32 = 3;
 
-/// The oldest program that can still work with the tables of this version: those of version 1 have all that it reads.
+/// The oldest program that can still work with the tables of this version: they have all that version 1 reads.
 pub(crate) const OLDEST_PROGRAM: i32 = 1;
 
 /// The same for a file: older programs write rows of `workflow_roles` without naming the columns.

@@ -116,7 +116,12 @@ impl<'a> Planner<'a> {
                 Some(_) => table.columns.len(),
                 // What version 1 had of it.
                 None if table.table == Table::Schema => 2,
-                None if self.found.note.is_some() => 0,
+                // A table that was made by an older program lacks some of them, but never all.
+                None if self.found.note.is_some()
+                    && table.columns.iter().any(|column| found.columns.contains(&column.name)) =>
+                {
+                    0
+                }
                 None => table.columns.len(),
             };
             let missing = missing(&table.columns[..needed], found);

@@ -163,6 +163,22 @@ fn a_file_whose_tables_were_made_elsewhere_is_refused() {
 }
 
 #[test]
+fn a_table_of_others_is_refused_though_the_rest_is_ours() {
+    let names = TableNames::default();
+    for dialect in Dialect::ALL {
+        let definition = Definition::of(dialect);
+        let mut found = with(&definition, &Table::ALL, usize::MAX);
+        found.note = Some(noted(VERSION, false));
+        found.tables.entry(Table::Slots).or_default().columns = ["id".to_owned()].into();
+        let refused = plan(&definition, &found, wish(&names, None));
+        assert!(
+            matches!(&refused, Err(MigrateError::OtherTable { table, .. }) if table == "workflow_slots"),
+            "{dialect}"
+        );
+    }
+}
+
+#[test]
 fn messages_name_run_ids_and_no_keys() {
     let duplicate = |number: usize| Duplicate {
         workflow_name: "orders".to_owned(),
@@ -172,6 +188,7 @@ fn messages_name_run_ids_and_no_keys() {
     let error =
         MigrateError::Duplicates { place: "here".to_owned(), duplicates: (0..12).map(duplicate).collect() };
     let text = error.to_string();
-    assert!(text.contains("12 foreign ids") && text.contains("run-9-a and run-9-b; and 2 more"), "{text}");
+    assert!(text.contains("of 12 foreign ids") && text.contains("migrate --cancel-duplicates"), "{text}");
+    assert!(text.contains("run-9-a and run-9-b; and 2 more"), "{text}");
     assert!(!text.contains("secret-key"), "{text}");
 }

@@ -1,10 +1,12 @@
 //! The transaction of a commit: what was decided is written, many rows a statement.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use sqlx::Row;
+use futures_util::FutureExt;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 use workflow_core::adapter::{Change, Effect, Expect, OutboxRow, Outcome};
 use workflow_core::{EventId, HistoryEntry, Record, RunId, Timestamp, encode_outbox};
 
@@ -250,7 +252,7 @@ pub(super) async fn commit_attached(
     for effect in work.iter().filter(|_| matches!(outcome, Outcome::Stored(_))) {
         let Effect::Attached(work) = effect else { continue };
         failed = match SqliteWork::of(work) {
-            Some(work) => work.call(connection.raw()).await.err(),
+            Some(work) => call(work, connection.raw()).await.err(),
             None => Some("the attached work is for another kind of store than SQLite".to_owned()),
         };
         if failed.is_some() {
@@ -262,6 +264,12 @@ pub(super) async fn commit_attached(
     }
     sqlx::query("release attached").execute(connection.raw()).await?;
     Ok(failed.map_or(outcome, |reason| Outcome::AttachedFailed(reason.into())))
+}
+
+/// Runs the user's work; a panic is a failure of it.
+async fn call(work: &SqliteWork, connection: &mut SqliteConnection) -> Result<(), String> {
+    let called = AssertUnwindSafe(async { work.call(connection).await }).catch_unwind().await;
+    called.unwrap_or_else(|_| Err("the attached work panicked".to_owned()))
 }
 
 fn bind_new<'q>(query: Bound<'q>, record: &&Record) -> Bound<'q> {

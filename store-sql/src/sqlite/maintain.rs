@@ -24,7 +24,7 @@ const WAITING: Bulk = Bulk {
 };
 
 const DEAD: Bulk = Bulk {
-    before: "select run_id, version from workflow_dead_letters where (run_id, version) in",
+    before: "select run_id, version from workflow_dead_letters where run_id is not null and (run_id, version) in",
     columns: 2,
     after: "",
 };

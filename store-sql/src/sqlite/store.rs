@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::SqlitePool;
 use workflow_core::adapter::{
-    BackendError, BoxFuture, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork, Effect,
+    BackendError, BoxFuture, Callback, Change, Clock, Cursor, DeadLetter, DriverlessSlice, DueWork,
     EpochClaim, ErrorKind, Found, HistoryQuery, ListPage, ListQuery, OutboxPage, Outcome, Reach, RetryKey,
     RetryRow, SlotKey, Store, StoreLimits, Waking,
 };
@@ -20,6 +20,7 @@ use super::lock::EngineLock;
 use super::open::{Conn, Place};
 use super::writer::Writer;
 use super::{commit, due, list, maintain, read};
+use crate::attached::{is_attached, outcome_of};
 use crate::held::Held;
 use crate::ringer::{Ringer, rings};
 
@@ -124,8 +125,6 @@ impl SqliteStore {
         acked: Vec<EventId>,
     ) -> Result<Vec<Outcome>, BackendError> {
         let now = self.0.clock.now();
-        let is_attached =
-            |change: &Change| change.effects.iter().any(|effect| matches!(effect, Effect::Attached(_)));
         if !changes.iter().any(is_attached) {
             return self
                 .0
@@ -158,7 +157,7 @@ impl SqliteStore {
                     Box::pin(async move { commit::commit_attached(&mut connection, change, now).await })
                 })
                 .await;
-            outcomes[place] = Some(made.unwrap_or_else(|error| attached_alone(&error)));
+            outcomes[place] = Some(made.unwrap_or_else(|error| outcome_of(&error)));
         }
         Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Busy)).collect())
     }
@@ -358,19 +357,5 @@ impl Store for SqliteStore {
                 Box::pin(async move { maintain::purge(&mut connection, &name, before, limit).await })
             })
             .await
-    }
-}
-
-/// What it means for a change with attached work that its transaction failed; the others of its commit are stored.
-fn attached_alone(error: &BackendError) -> Outcome {
-    tracing::warn!(error = %error, "a commit with attached work failed");
-    match error.kind() {
-        // The work ended the transaction, or broke it: it will again.
-        ErrorKind::Permanent => {
-            let cause =
-                std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
-            Outcome::AttachedFailed(format!("{error}{cause}").into())
-        }
-        _ => Outcome::Busy,
     }
 }

@@ -6,13 +6,21 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use store_sql::maintenance::{Expiry, LetterQuery, Maintenance, What};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use workflow_conformance::samples::{
-    ack_all, callback, completed, creation, dead_letter, effects_at, found, key, new_run, orders, retry_key,
-    retry_row, role, slot, start, start_key, status, stepped, store_over, timer, timer_key, update,
+    ack_all, callback, completed, creation, dead_letter, effects_at, event_of, found, key, new_run, orders,
+    retry_key, retry_row, role, slot, start, start_key, status, stepped, store_over, timer, timer_key,
+    update,
 };
-use workflow_core::adapter::{Cursor, Effect, EpochClaim, Fence, HistoryQuery, ListQuery, Page, Store};
-use workflow_core::{Due, Record, RunState, Timestamp};
+use workflow_core::adapter::{
+    Cursor, DeadLetter, Effect, EpochClaim, Fence, HistoryQuery, ListQuery, Page, Store,
+};
+use workflow_core::testing::ManualClock;
+use workflow_core::{Due, Record, RunState, Timestamp, encode_outbox};
+
+/// Where ended runs are moved.
+pub(crate) const ARCHIVE: &str = "old_runs";
 
 /// Uses a store in every way.
 pub(crate) async fn use_it<S: Store>(store: &S) {
@@ -54,6 +62,33 @@ pub(crate) async fn use_it<S: Store>(store: &S) {
     store_over(store, &one, &completed(&one)).await;
     ack_all(store).await;
     store.purge(&orders(), Duration::ZERO, 100).await.unwrap();
+}
+
+/// Has operators ask for everything; two runs have ended, of which a dead letter keeps one.
+pub(crate) async fn operate<S: Store>(store: &S, maintenance: &Maintenance, clock: &ManualClock) {
+    let acts = [What::DeleteHistory, What::Delete, What::MoveInto(ARCHIVE.parse().unwrap())];
+    for (number, act) in acts.into_iter().enumerate() {
+        let run = start(store, "ended").await;
+        let mut step = update(&run, &completed(&run));
+        let data = encode_outbox(&event_of(&run)).into();
+        let letter = DeadLetter { data, ..dead_letter(&run, &format!("letter {number}")) };
+        step.effects.push(Effect::PutDeadLetter(letter));
+        store.commit(vec![step], Vec::new()).await.unwrap();
+        let run = start(store, "ended too").await;
+        store_over(store, &run, &completed(&run)).await;
+        ack_all(store).await;
+        clock.advance(Duration::from_secs(1)).await;
+        for dry_run in [true, false] {
+            let expiry = Expiry { dry_run, ..Expiry::new(act.clone(), Duration::ZERO) };
+            let mut expiring = maintenance.expire(&expiry).await.unwrap();
+            while expiring.next_batch().await.unwrap().is_some() {}
+        }
+    }
+    let query = LetterQuery::default();
+    let letters = maintenance.dead_letters(&query).await.unwrap().letters;
+    maintenance.requeue(&letters[0].id).await.unwrap();
+    maintenance.discard(&letters[1].id).await.unwrap();
+    maintenance.outbox_status().await.unwrap();
 }
 
 async fn look_at_it<S: Store>(store: &S, one: &Record) {

@@ -15,7 +15,9 @@ use workflow_core::adapter::{BackendError, ErrorKind, Generation};
 
 use super::state::{Positions, Received};
 use super::watch::{self, Change};
-use super::{At, Client, Command, Decode, Shared, Start, Taken, commit_now, list, not_committed, offset};
+use super::{
+    At, Client, Command, Decode, Shared, Start, Taken, commit_now, list, not_committed, offset, on_its_own,
+};
 use crate::client::{Context, Kept};
 use crate::cluster::lock;
 use crate::error::{failed, is_missing, missing_topic};
@@ -90,8 +92,14 @@ impl<M: Send + 'static> Actor<M> {
                 message = receive(client.as_ref()), if reads => self.received(message, client.as_ref()),
             }
         }
-        while let Some(done) = self.jobs.join_next().await {
-            self.done(done.ok());
+        let patience = self.shared.cluster.config.close();
+        let last = async {
+            while let Some(done) = self.jobs.join_next().await {
+                self.done(done.ok());
+            }
+        };
+        if tokio::time::timeout(patience, last).await.is_err() {
+            tracing::warn!("what was settled last could not be committed before the end");
         }
     }
 
@@ -173,8 +181,9 @@ impl<M: Send + 'static> Actor<M> {
         positions
     }
 
-    /// Partitions are no longer read.
+    /// Partitions are no longer read. A pause would outlive that: whoever is given them next would wait for ever.
     fn unread(&self, partitions: &[u32]) {
+        self.switch(partitions, "resume", |client, list| client.resume(list));
         self.switch(partitions, "unassign", |client, list| client.incremental_unassign(list));
     }
 
@@ -248,7 +257,7 @@ impl<M: Send + 'static> Actor<M> {
 
     fn commit(&mut self) {
         if !self.committing {
-            let positions = lock(&self.shared.state).to_commit();
+            let positions = lock(&self.shared.state).take_uncommitted();
             self.commit_positions(positions);
         }
     }
@@ -257,8 +266,9 @@ impl<M: Send + 'static> Actor<M> {
         let Some(client) = self.client.clone().filter(|_| !positions.is_empty()) else { return };
         self.committing = true;
         let shared = Arc::clone(&self.shared);
-        self.jobs.spawn_blocking(move || {
-            let committed = commit_now(&shared, &client, &positions);
+        self.jobs.spawn(async move {
+            let named = positions.clone();
+            let committed = on_its_own(move || commit_now(&shared, &client, &named)).await;
             Done::Commit(positions, committed)
         });
     }

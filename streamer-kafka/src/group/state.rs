@@ -229,7 +229,7 @@ impl<M> State<M> {
     }
 
     /// What is settled and not committed yet; from now on it counts as committed.
-    pub(super) fn to_commit(&mut self) -> Vec<At> {
+    pub(super) fn take_uncommitted(&mut self) -> Vec<At> {
         let mut positions = Vec::new();
         for (partition, part) in self.parts.iter_mut().filter(|(_, part)| part.started) {
             if let Some(at) = part.offsets.to_commit() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::Instrument;
 
 use super::acks::Acks;
@@ -17,6 +17,9 @@ use crate::{EventId, RunId};
 /// How long settled rows wait for a commit to ride along with, before one is made for them alone.
 const ACK_LINGER: Duration = Duration::from_millis(20);
 
+/// How many changes with work of the user's are made at once, for each committer.
+const ASIDE_MAX: usize = 4;
+
 /// What was asked, and what became of it.
 type Answer = Result<Vec<Outcome>, BackendError>;
 
@@ -28,6 +31,9 @@ struct Submission {
 /// Where everything that is to be stored is handed in.
 pub(crate) struct CommitQueue {
     lanes: Vec<mpsc::UnboundedSender<Submission>>,
+    keeper: Arc<Keeper>,
+    /// For changes with work of the user's, which may be slow and must hold up no lane.
+    aside: Arc<Semaphore>,
 }
 
 /// What a committer tells others of what it stored.
@@ -43,11 +49,12 @@ pub(crate) struct Aftermath {
 impl CommitQueue {
     /// Starts as many committers as the store can use. They end when the queue is dropped.
     pub(crate) fn start(store: &Arc<dyn DynStore>, aftermath: &Aftermath) -> Self {
-        let lanes = (0..store.limits().committers.max(1)).map(|number| {
+        let keeper = Arc::new(Keeper { store: Arc::clone(store), aftermath: aftermath.clone() });
+        let committers = store.limits().committers.max(1);
+        let lanes = (0..committers).map(|number| {
             let (lane, submissions) = mpsc::unbounded_channel();
             let committer = Committer {
-                store: Arc::clone(store),
-                aftermath: aftermath.clone(),
+                keeper: Arc::clone(&keeper),
                 submissions,
                 takes_acks: number == 0,
                 batch_max: store.limits().batch_changes_max.max(1),
@@ -55,14 +62,20 @@ impl CommitQueue {
             tokio::spawn(committer.run());
             lane
         });
-        Self { lanes: lanes.collect() }
+        let lanes = lanes.collect();
+        Self { lanes, keeper, aside: Arc::new(Semaphore::new(ASIDE_MAX * committers)) }
     }
 
     /// Stores changes; the answers are in their order. Dropping the future does not take them back.
     ///
-    /// All of one call go into one transaction where they fit, and those of one run always through one committer.
+    /// All of one call go into one transaction where they fit, and those of one run always through one committer; but for
+    /// those with work of the user's, which are made beside the others and are handed in one by one.
     pub(crate) fn submit(&self, changes: Vec<Change>) -> oneshot::Receiver<Answer> {
         let (reply, answer) = oneshot::channel();
+        if changes.iter().any(is_attached) {
+            self.make_aside(Submission { changes, reply });
+            return answer;
+        }
         let lane = match changes.first() {
             Some(change) => self.lane_of(change.run_id),
             None => &self.lanes[0],
@@ -70,6 +83,15 @@ impl CommitQueue {
         // A committer that is gone drops the reply, which `answered` reads as closed.
         let _ = lane.send(Submission { changes, reply });
         answer
+    }
+
+    fn make_aside(&self, submission: Submission) {
+        let (keeper, aside) = (Arc::clone(&self.keeper), Arc::clone(&self.aside));
+        tokio::spawn(async move {
+            // Nobody closes it; and if, the reply is dropped as by a committer that is gone.
+            let Ok(_permit) = aside.acquire().await else { return };
+            keeper.commit(vec![submission], Vec::new()).await;
+        });
     }
 
     /// Stores changes and waits.
@@ -105,9 +127,14 @@ pub(crate) async fn answered(answer: oneshot::Receiver<Answer>) -> Answer {
     answer.await.unwrap_or_else(|_| Err(BackendError::new(ErrorKind::Closed, "the engine has ended")))
 }
 
-struct Committer {
+/// Stores what is handed in, and tells everybody.
+struct Keeper {
     store: Arc<dyn DynStore>,
     aftermath: Aftermath,
+}
+
+struct Committer {
+    keeper: Arc<Keeper>,
     submissions: mpsc::UnboundedReceiver<Submission>,
     takes_acks: bool,
     batch_max: usize,
@@ -122,7 +149,8 @@ struct Noted {
 impl Committer {
     async fn run(mut self) {
         while let Some(batch) = self.next().await {
-            self.commit(batch).await;
+            let acked = if self.takes_acks { self.keeper.aftermath.acks.take() } else { Vec::new() };
+            self.keeper.commit(batch, acked).await;
         }
     }
 
@@ -145,21 +173,22 @@ impl Committer {
 
     async fn first(&mut self) -> Woken {
         loop {
-            let waiting = self.takes_acks && !self.aftermath.acks.is_empty();
-            let acks = &self.aftermath.acks;
+            let acks = &self.keeper.aftermath.acks;
+            let waiting = self.takes_acks && !acks.is_empty();
             tokio::select! {
                 biased;
                 first = self.submissions.recv() => {
                     return first.map_or(Woken::Closed, Woken::Submission);
                 }
-                () = self.store.clock().sleep(ACK_LINGER), if waiting => return Woken::Acks,
+                () = self.keeper.store.clock().sleep(ACK_LINGER), if waiting => return Woken::Acks,
                 () = acks.arrived.notified(), if self.takes_acks && !waiting => {}
             }
         }
     }
+}
 
-    async fn commit(&mut self, batch: Vec<Submission>) {
-        let acked = if self.takes_acks { self.aftermath.acks.take() } else { Vec::new() };
+impl Keeper {
+    async fn commit(&self, batch: Vec<Submission>, acked: Vec<EventId>) {
         let mut changes = Vec::with_capacity(batch.iter().map(|each| each.changes.len()).sum());
         let mut replies = Vec::with_capacity(batch.len());
         for Submission { changes: part, reply } in batch {
@@ -243,6 +272,11 @@ enum Woken {
     Submission(Submission),
     Acks,
     Closed,
+}
+
+/// Whether work of the user's goes with a change.
+pub(crate) fn is_attached(change: &Change) -> bool {
+    change.effects.iter().any(|effect| matches!(effect, Effect::Attached(_)))
 }
 
 fn note(change: &Change) -> Noted {

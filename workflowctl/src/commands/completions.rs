@@ -3,11 +3,18 @@
 use clap::CommandFactory;
 use clap_complete::generate;
 use clap_complete::shells;
+use serde::Serialize;
 
 use super::Answer;
 use crate::args::{Cli, CompletionsArgs, Shell};
 use crate::failure::Failure;
 use crate::output::Output;
+
+/// What a shell reads.
+#[derive(Serialize)]
+struct Completions {
+    script: String,
+}
 
 pub(crate) fn run(args: &CompletionsArgs, output: &Output) -> Result<Answer, Failure> {
     let (mut command, mut script) = (Cli::command(), Vec::new());
@@ -16,6 +23,7 @@ pub(crate) fn run(args: &CompletionsArgs, output: &Output) -> Result<Answer, Fai
         Shell::Zsh => generate(shells::Zsh, &mut command, "workflowctl", &mut script),
         Shell::Fish => generate(shells::Fish, &mut command, "workflowctl", &mut script),
     }
-    output.raw(&script)?;
+    let script = String::from_utf8_lossy(&script).into_owned();
+    output.show(&Completions { script }, |completions| completions.script.clone())?;
     Ok(Answer::Done)
 }

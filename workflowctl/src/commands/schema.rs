@@ -1,5 +1,6 @@
 //! `schema`: the SQL that makes the tables.
 
+use serde::Serialize;
 use store_sql::schema_sql;
 
 use super::Answer;
@@ -8,8 +9,15 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::settings;
 
+/// The tables as text.
+#[derive(Serialize)]
+struct Schema {
+    sql: String,
+}
+
 pub(crate) fn run(args: &SchemaArgs, global: &Global, output: &Output) -> Result<Answer, Failure> {
     let tables = settings::tables(global, args.dialect)?;
-    output.raw(schema_sql(args.dialect, &tables, args.indexes.into()).as_bytes())?;
+    let schema = Schema { sql: schema_sql(args.dialect, &tables, args.indexes.into()) };
+    output.show(&schema, |schema| schema.sql.clone())?;
     Ok(Answer::Done)
 }

@@ -56,6 +56,7 @@ fn completions_are_made_for_each_shell() {
     for shell in ["bash", "zsh", "fish"] {
         let script = run(&["completions", shell]).ended(0).out;
         assert!(script.contains("dead-letters") && script.contains("older-than"), "{shell}: {script}");
+        assert_eq!(run(&["completions", shell, "--json"]).ended(0).json()["script"], script);
     }
     assert!(run(&["completions", "tcsh"]).ended(2).error.contains("bash"));
 }

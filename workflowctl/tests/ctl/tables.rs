@@ -106,6 +106,8 @@ fn the_text_of_the_tables_has_the_names_of_the_configuration_file() {
     write("table_prefix = \"shop_\"");
     let sql = schema().ended(0).out;
     assert!(sql.contains("create table shop_records (") && !sql.contains("workflow_records"), "{sql}");
+    let json = ctl(folder.path(), &["schema", "--dialect", "postgres", "--json"]).output().unwrap();
+    assert_eq!(Answer::of(&json).ended(0).json()["sql"], sql);
     write("table_prefix = \"Shop_\"");
     let refused = schema().ended(2).error;
     assert!(refused.contains("workflowctl.toml: table_prefix") && refused.contains("capital"), "{refused}");

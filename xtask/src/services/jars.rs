@@ -13,7 +13,7 @@ use super::packages;
 pub(crate) const VARIABLE: &str = "WORKFLOW_KAFKA_LIBS";
 
 /// What is fetched, relative to the project.
-const POM: &str = "tools/kafka/pom.xml";
+pub(super) const POM: &str = "tools/kafka/pom.xml";
 
 /// The folder of jars: that of the environment, or ours, which is filled if need be.
 pub(crate) fn ensure(root: &Path) -> anyhow::Result<PathBuf> {

@@ -8,10 +8,10 @@ use super::recipe::Recipe;
 use super::{jars, place, question};
 
 /// Memory of the broker: enough for the thousands of small topics of a test run, and a bound.
-const HEAP: [&str; 3] = ["-Xms128m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError"];
+pub(super) const HEAP: [&str; 3] = ["-Xms128m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError"];
 
 /// Settings beside the defaults.
-const SETTINGS: [&str; 12] = [
+pub(super) const SETTINGS: [&str; 12] = [
     "process.roles=broker,controller",
     "node.id=1",
     "controller.listener.names=CONTROLLER",

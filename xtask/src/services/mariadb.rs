@@ -7,7 +7,7 @@ use super::place;
 use super::recipe::Recipe;
 
 /// Settings beside the defaults. Durability stays as it comes: each commit is flushed to disk.
-const SETTINGS: [&str; 9] = [
+pub(super) const SETTINGS: [&str; 9] = [
     "--bind-address=127.0.0.1",
     // Relative to the data folder: the whole path may be too long for the system.
     "--socket=socket",

@@ -17,6 +17,9 @@ mod question;
 mod recipe;
 mod session;
 mod state;
+#[cfg(test)]
+#[path = "tests/topology.rs"]
+mod topology;
 
 use std::fs::{self, File};
 use std::path::Path;

@@ -39,6 +39,12 @@ impl Need {
         Self { what: What::Library(name), package }
     }
 
+    /// The Debian package.
+    #[cfg(test)]
+    pub(super) const fn package(self) -> &'static str {
+        self.package
+    }
+
     const fn name(self) -> &'static str {
         match self.what {
             What::Program(name) | What::Library(name) => name,
@@ -58,7 +64,7 @@ impl Need {
 }
 
 /// What the workspace is built with: SQLite and librdkafka are compiled from source.
-const BUILD: [Need; 6] = [
+pub(super) const BUILD: [Need; 6] = [
     Need::program("cc", "gcc"),
     Need::program("c++", "g++"),
     Need::program("make", "make"),

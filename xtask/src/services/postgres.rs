@@ -7,7 +7,7 @@ use super::place;
 use super::recipe::Recipe;
 
 /// Settings beside the defaults. Durability stays as it comes: `fsync` and `synchronous_commit` are on.
-const SETTINGS: [&str; 7] = [
+pub(super) const SETTINGS: [&str; 7] = [
     "listen_addresses=127.0.0.1",
     // The path of a socket may be too long for the system; nobody needs one.
     "unix_socket_directories=",

@@ -99,6 +99,19 @@ fn count(rows: i64) -> String {
     if rows >= LOOKED_AT { format!("at least {LOOKED_AT}") } else { rows.to_string() }
 }
 
+/// So many seconds in the two units that tell most.
+fn span(seconds: i64) -> String {
+    const UNITS: [(i64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
+    let first = UNITS.iter().position(|(size, _)| seconds >= *size).unwrap_or(UNITS.len() - 1);
+    let mut left = seconds;
+    let parts = UNITS.iter().skip(first).take(2).filter_map(|(size, unit)| {
+        let number = left / size;
+        left %= size;
+        (number > 0 || seconds == 0).then(|| format!("{number} {unit}"))
+    });
+    parts.collect::<Vec<_>>().join(" ")
+}
+
 pub(in crate::doctor) fn judge(facts: &Facts, cx: &Context) -> Vec<Finding> {
     let most = i64::try_from(cx.options.waiting_max.as_secs()).unwrap_or(i64::MAX);
     let late = [
@@ -125,7 +138,7 @@ pub(in crate::doctor) fn judge(facts: &Facts, cx: &Context) -> Vec<Finding> {
         .into_iter()
         .filter(|(waiting, ..)| waiting.rows > 0 && waiting.seconds > most)
         .map(|(waiting, id, what, fix)| {
-            let message = format!("{} {what}, the oldest for {} s", count(waiting.rows), waiting.seconds);
+            let message = format!("{} {what}, the oldest for {}", count(waiting.rows), span(waiting.seconds));
             Finding::warning(id, message, fix)
         })
         .collect();
@@ -145,9 +158,9 @@ pub(in crate::doctor) fn judge(facts: &Facts, cx: &Context) -> Vec<Finding> {
     }
     if facts.quiet > 0 {
         let message = format!(
-            "{} unfinished run(s) have not moved for {} s, and no event, retry or timer will move them",
+            "{} unfinished run(s) have not moved for {}, and no event, retry or timer will move them",
             count(facts.quiet),
-            cx.options.quiet_max.as_secs()
+            span(i64::try_from(cx.options.quiet_max.as_secs()).unwrap_or(i64::MAX))
         );
         let fix = "nothing has to be done if they wait for a callback; else start a process that runs their workflows: its \
                    reconciler takes them up";
@@ -183,6 +196,14 @@ mod tests {
     #[test]
     fn many_are_not_counted() {
         assert_eq!((count(3), count(LOOKED_AT)), ("3".to_owned(), "at least 10000".to_owned()));
+    }
+
+    #[test]
+    fn times_are_told_in_two_units() {
+        let cases = [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3600, "1 h"), (90_061, "1 d 1 h")];
+        for (seconds, told) in cases {
+            assert_eq!(span(seconds), told);
+        }
     }
 
     #[test]

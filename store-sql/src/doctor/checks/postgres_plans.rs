@@ -57,7 +57,9 @@ pub(super) async fn explain(
     let prepare = format!("prepare workflow_doctor as {}", session.names().in_copies(text));
     session.execute_as_written(prepare).await?;
     let values = vec!["null"; values(text)].join(", ");
-    let rows = session.rows(format!("explain (costs off) execute workflow_doctor({values})")).await?;
+    // Empty brackets are an error.
+    let values = if values.is_empty() { values } else { format!("({values})") };
+    let rows = session.rows(format!("explain (costs off) execute workflow_doctor{values}")).await?;
     session.execute("deallocate workflow_doctor").await?;
     let lines = rows.into_iter().filter_map(|row| row.into_iter().next().flatten());
     Ok(read(lines, present, |table| session.names().table(table).is_some()))

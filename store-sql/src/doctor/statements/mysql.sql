@@ -5,6 +5,12 @@
 delete d from workflow_dead_letters d force index (workflow_dead_letters_by_run) where d.run_id in ({run});
 
 -- PRIMARY
+delete from workflow_dead_letters where id = {text};
+
+-- PRIMARY
+delete h from workflow_history h force index (primary) join (select run_id, version from workflow_history force index (primary) where run_id in ({run}) limit {n}) d on h.run_id = d.run_id and h.version = d.version;
+
+-- PRIMARY
 delete i from workflow_inbox i force index (primary) where i.run_id in ({run});
 
 -- PRIMARY
@@ -40,6 +46,21 @@ delete t from workflow_timeouts t force index (primary) where t.run_id in ({run}
 -- PRIMARY
 select `key`, payload, applied from workflow_inbox where run_id = {run} and status = {n} order by noted, `key`;
 
+-- whole table
+select count(*) from workflow_dead_letters;
+
+-- PRIMARY
+select count(*) from workflow_history force index (primary) where run_id in ({run});
+
+-- workflow_records_by_age
+select created_at, run_id from workflow_records force index (workflow_records_by_age) where workflow_records.workflow_name = {workflow} and created_at < {at} and created_at >= {since} and (created_at > {since} or run_id > {run}) order by created_at, run_id limit 1 offset {n};
+
+-- workflow_records_by_age
+select created_at, run_id, run_state, updated_at from workflow_records force index (workflow_records_by_age) where workflow_records.workflow_name = {workflow} and updated_at < {at} and created_at >= {since} and (created_at > {since} or run_id > {run}) and created_at <= {at} and (created_at < {at} or run_id <= {run}) and run_state in ({n}, {n}, {n}) order by created_at, run_id limit {n};
+
+-- PRIMARY
+select data from workflow_dead_letters where id = {text} for update;
+
 -- workflow_outbox_by_run
 select distinct run_id from workflow_outbox force index (workflow_outbox_by_run) where run_id in ({run});
 
@@ -49,11 +70,20 @@ select distinct run_id, to_status from workflow_history force index (primary) wh
 -- PRIMARY
 select epoch from workflow_roles where role = {text} for update;
 
+-- any
+select id, workflow_name, data from workflow_outbox where run_id is null and id > {text} and created_at <= {at} order by id limit {n};
+
 -- PRIMARY
 select id, workflow_name, data, created_at from workflow_outbox where id > {text} order by id limit {n};
 
 -- workflow_dead_letters_by_age
 select id, workflow_name, run_id, version, process, reason, data, created_at from workflow_dead_letters order by created_at, id limit {n};
+
+-- any
+select id, workflow_name, run_id, version, process, reason, data, created_at from workflow_dead_letters where ({text} is null or workflow_dead_letters.workflow_name = {workflow}) and ({text} is null or run_id = {run}) and created_at >= {at} and (created_at > {at} or id > {text}) order by created_at, id limit {n};
+
+-- PRIMARY
+select last_event_id from workflow_records where run_id = {run};
 
 -- any
 select max(slot) from workflow_slots where workflow_name = {workflow} and foreign_id = {foreign_id} and spec = {text};
@@ -64,11 +94,20 @@ select role, epoch from workflow_roles force index (primary) where role in ({tex
 -- workflow_dead_letters_by_run
 select run_id from workflow_dead_letters force index (workflow_dead_letters_by_run) where (run_id = {run} and version = {n});
 
+-- workflow_dead_letters_by_run
+select run_id from workflow_dead_letters force index (workflow_dead_letters_by_run) where run_id in ({run});
+
+-- any
+select run_id from workflow_records force index (primary) where (run_id = {run} and run_state = {n} and updated_at = {at}) for update skip locked;
+
 -- workflow_records_by_age, workflow_outbox_by_run
 select run_id from workflow_records force index (workflow_records_by_age) where workflow_records.workflow_name = {workflow} and created_at < {at} and updated_at < {at} and run_state in ({n}, {n}, {n}) and (select count(*) from workflow_outbox o where o.run_id = convert(workflow_records.run_id using ascii)) = 0 and (select count(*) from workflow_retries y where y.run_id = convert(workflow_records.run_id using ascii) and y.due_at is not null) = 0 and not exists (select 1 from workflow_outbox g where g.run_id is null and g.workflow_name = {workflow}) order by created_at limit {n} for update skip locked;
 
 -- PRIMARY
 select run_id from workflow_retries force index (primary) where (run_id = {run} and version = {n});
+
+-- PRIMARY
+select run_id from workflow_retries force index (primary) where due_at is not null and run_id in ({run});
 
 -- workflow_timeouts_due
 select run_id, entered, name, workflow_name, foreign_id, status, expire_at, created_at, cast(unix_timestamp(now(3)) * 1000 as signed) from workflow_timeouts force index (workflow_timeouts_due) where state = 0 and workflow_name = {workflow} order by expire_at limit {n};
@@ -82,14 +121,26 @@ select run_id, version, meta from workflow_records force index (primary) where r
 -- PRIMARY
 select run_id, version, process from workflow_retries force index (primary) where (run_id = {run} and version = {n} and process = {text}) for update;
 
+-- PRIMARY
+select run_id, version, process, attempt, due_at, last_error, event from workflow_retries where run_id = {run} and version = {n} and process = {text};
+
 -- workflow_retries_due
 select run_id, version, process, attempt, due_at, last_error, event, cast(unix_timestamp(now(3)) * 1000 as signed) from workflow_retries force index (workflow_retries_due) where due_at is not null and workflow_name = {workflow} order by due_at limit {n};
+
+-- PRIMARY
+select run_id, version, workflow_name, from_status, to_status, run_state, reason, actor, attempt, duration_us, at, object from workflow_history where run_id in ({run});
 
 -- PRIMARY
 select run_id, version, process, attempt, due_at, last_error, event from workflow_retries force index (primary) where (run_id = {run} and version = {n} and process = {text});
 
 -- PRIMARY
 select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records force index (primary) where run_id in ({run});
+
+-- workflow_records_by_age
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records force index (workflow_records_by_age) where true and workflow_records.workflow_name = {workflow} and created_at <= {at} and (created_at < {at} or run_id < {run}) order by created_at desc, run_id desc limit {n};
+
+-- workflow_records_by_age
+select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records force index (workflow_records_by_age) where true and workflow_records.workflow_name = {workflow} and created_at >= {at} and (created_at > {at} or run_id > {run}) order by created_at asc, run_id asc limit {n};
 
 -- workflow_records_live
 select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records force index (workflow_records_live) where workflow_records.workflow_name = {workflow} and live = 1 and workflow_records.foreign_id > coalesce((select workflow_records.foreign_id from workflow_records where run_id = {run}), '') order by workflow_records.foreign_id limit {n};
@@ -105,12 +156,6 @@ select run_id, workflow_name, foreign_id, run_state, status, object, created_at,
 
 -- workflow_records_live
 select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and workflow_records.workflow_name = {workflow} and (live is null or live = 1) and workflow_records.foreign_id in ({foreign_id}) order by created_at desc, run_id desc limit {n} offset {n};
-
--- workflow_records_by_age
-select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records force index (workflow_records_by_age) where true and workflow_records.workflow_name = {workflow} and created_at <= {at} and (created_at < {at} or run_id < {run}) order by created_at desc, run_id desc limit {n};
-
--- workflow_records_by_age
-select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records force index (workflow_records_by_age) where true and workflow_records.workflow_name = {workflow} and created_at >= {at} and (created_at > {at} or run_id > {run}) order by created_at asc, run_id asc limit {n};
 
 -- workflow_records_by_age
 select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where true and workflow_records.workflow_name = {workflow} and status in ({n}) and run_state in ({n}) order by created_at asc, run_id asc limit {n} offset {n};
@@ -139,8 +184,17 @@ select run_id, workflow_name, foreign_id, run_state, status, object, created_at,
 -- workflow_records_start_key
 select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where workflow_records.workflow_name = {workflow} and start_key = {text};
 
+-- PRIMARY
+select s.workflow_name, count(*), min(s.created_at), max(s.id) from (select id, workflow_name, created_at from workflow_outbox force index (primary) where id > {text} order by id limit {n}) s group by s.workflow_name;
+
+-- workflow_records_by_age
+select workflow_name from workflow_records force index (workflow_records_by_age) where workflow_records.workflow_name > {workflow} order by workflow_records.workflow_name limit 1;
+
 -- workflow_records_live
 select workflow_name, foreign_id, run_id from workflow_records force index (workflow_records_live) where (workflow_records.workflow_name = {workflow} and live = 1 and workflow_records.foreign_id = {foreign_id});
+
+-- PRIMARY
+select workflow_name, foreign_id, run_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where run_id in ({run});
 
 -- PRIMARY
 select workflow_name, version, from_status, to_status, run_state, reason, actor, attempt, duration_us, at, object from workflow_history where run_id = {run} and version > {n} order by version limit {n};

@@ -1,8 +1,14 @@
 -- Every statement of the store that reads a table, as it is sent, with the indexes that it has to use.
 -- A test compares this list with what the store sends.
 
+-- PRIMARY KEY
+delete from workflow_dead_letters where id = ?;
+
 -- workflow_dead_letters_by_run
 delete from workflow_dead_letters where run_id in (values (?));
+
+-- PRIMARY KEY
+delete from workflow_history where (run_id, version) in (select run_id, version from workflow_history where run_id in (?) limit ?);
 
 -- PRIMARY KEY
 delete from workflow_history where run_id in (values (?));
@@ -34,6 +40,21 @@ insert into workflow_inbox (run_id, status, key, payload, applied, noted) select
 -- PRIMARY KEY
 insert into workflow_timeouts (run_id, entered, name, status, expire_at, created_at, workflow_name, foreign_id) select v.column1, v.column2, v.column3, v.column4, v.column5, v.column6, r.workflow_name, r.foreign_id from (values (?,?,?,?,?,?)) as v join workflow_records r on r.run_id = v.column1 where true on conflict do nothing;
 
+-- whole table
+select count(*) from workflow_dead_letters;
+
+-- PRIMARY KEY
+select count(*) from workflow_history where run_id in (?);
+
+-- workflow_records_by_age
+select created_at, run_id from workflow_records where workflow_name = ? and created_at < ? and (created_at, run_id) > (?, ?) and typeof(run_id) = 'text' order by created_at, run_id limit 1 offset ?;
+
+-- workflow_records_by_age
+select created_at, run_id, run_state, updated_at from workflow_records where workflow_name = ? and updated_at < ? and (created_at, run_id) > (?, ?) and (created_at, run_id) <= (?, ?) and typeof(run_id) = 'text' and run_state in (?, ?, ?) order by created_at, run_id limit ?;
+
+-- PRIMARY KEY
+select data from workflow_dead_letters where id = ?;
+
 -- PRIMARY KEY
 select distinct h.run_id, h.to_status from (values (?,?)) as v join workflow_history h on h.run_id = v.column1 and h.to_status = v.column2;
 
@@ -44,13 +65,22 @@ select distinct run_id from workflow_outbox where run_id in (values (?));
 select epoch from workflow_roles where role = ?;
 
 -- PRIMARY KEY
+select id, workflow_name, data from workflow_outbox where run_id is null and id > ? and created_at <= ? and typeof(id) = 'text' order by id limit ?;
+
+-- PRIMARY KEY
 select id, workflow_name, data, created_at from workflow_outbox where id > ? order by id limit ?;
 
 -- whole table
 select id, workflow_name, run_id, version, process, reason, data, created_at from workflow_dead_letters order by created_at, id limit ?;
 
+-- whole table
+select id, workflow_name, run_id, version, process, reason, data, created_at from workflow_dead_letters where (?1 is null or workflow_name = ?1) and (?2 is null or run_id = ?2) and (created_at, id) > (?3, ?4) order by created_at, id limit ?5;
+
 -- PRIMARY KEY
 select key, payload, applied from workflow_inbox where run_id = ? and status = ? order by noted, key;
+
+-- PRIMARY KEY
+select last_event_id from workflow_records where run_id = ?;
 
 -- PRIMARY KEY
 select max(slot) from workflow_slots where workflow_name = ? and foreign_id = ? and spec = ? and typeof(slot) = 'integer';
@@ -58,11 +88,17 @@ select max(slot) from workflow_slots where workflow_name = ? and foreign_id = ? 
 -- PRIMARY KEY
 select role, epoch from workflow_roles where role in (values (?));
 
+-- workflow_dead_letters_by_run
+select run_id from workflow_dead_letters where run_id in (values (?));
+
 -- whole table
 select run_id from workflow_records where workflow_name = ? and created_at < ? and updated_at < ? and run_state in (?, ?, ?) and run_id not in (select run_id from workflow_outbox where run_id is not null) and run_id not in (select run_id from workflow_retries where due_at is not null) order by created_at limit ?;
 
 -- workflow_records_live
 select run_id from workflow_records where workflow_name = ? and foreign_id = ? and live = 1;
+
+-- PRIMARY KEY
+select run_id from workflow_retries where due_at is not null and run_id in (values (?));
 
 -- workflow_timeouts_due
 select run_id, entered, name, workflow_name, foreign_id, status, expire_at, created_at from workflow_timeouts where state = 0 and workflow_name in (?) order by expire_at limit ?;
@@ -73,8 +109,8 @@ select run_id, last_event_id from workflow_records where run_id in (values (?));
 -- PRIMARY KEY
 select run_id, status, key from workflow_inbox where (run_id, status, key) in (values (?,?,?));
 
--- whole table
-select run_id, version from workflow_dead_letters where (run_id, version) in (values (?,?));
+-- workflow_dead_letters_by_run
+select run_id, version from workflow_dead_letters where run_id is not null and (run_id, version) in (values (?,?));
 
 -- PRIMARY KEY
 select run_id, version from workflow_records where run_id in (values (?));
@@ -87,6 +123,9 @@ select run_id, version, process, attempt, due_at, last_error, event from workflo
 
 -- workflow_retries_due
 select run_id, version, process, attempt, due_at, last_error, event, workflow_name from workflow_retries where due_at is not null and workflow_name in (?) order by due_at limit ?;
+
+-- PRIMARY KEY
+select run_id, version, workflow_name, from_status, to_status, run_state, reason, actor, attempt, duration_us, at, object from workflow_history where run_id in (?);
 
 -- PRIMARY KEY
 select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where run_id in (values (?));
@@ -138,6 +177,15 @@ select run_id, workflow_name, foreign_id, run_state, status, object, created_at,
 
 -- workflow_records_start_key
 select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where workflow_name = ? and start_key = ?;
+
+-- any
+select workflow_name from workflow_records where workflow_name > ? and typeof(workflow_name) = 'text' order by workflow_name limit 1;
+
+-- whole table
+select workflow_name, count(*), min(created_at) from workflow_outbox group by workflow_name;
+
+-- PRIMARY KEY
+select workflow_name, foreign_id, run_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records where run_id in (?);
 
 -- PRIMARY KEY
 select workflow_name, foreign_id, spec, slot from workflow_slots where (workflow_name, foreign_id, spec, slot) in (values (?,?,?,?));

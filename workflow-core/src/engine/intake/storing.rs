@@ -8,7 +8,7 @@ use super::judging::{ERROR_BACK_OFF, STALE_WAIT};
 use super::{Answer, Ended, Moved, Stretch};
 use crate::RunId;
 use crate::adapter::{BackendError, Change, ErrorKind, Outcome};
-use crate::engine::commit::answered;
+use crate::engine::commit::{answered, is_attached};
 use crate::engine::work::Task;
 
 /// The wait after a failure of the store doubles so often: up to 12.8 s.
@@ -26,7 +26,15 @@ impl Stretch<'_> {
         let mut parts: Vec<Part> = Vec::new();
         parts.resize_with(lanes, Default::default);
         for (task, change) in self.changes.drain(..) {
-            let (tasks, changes) = &mut parts[self.hub.commits.lane_number(change.run_id)];
+            // The user's own work may be slow, and may wait for others: nobody else's change waits with it.
+            let part = match is_attached(&change) {
+                true => {
+                    parts.push(Default::default());
+                    parts.len() - 1
+                }
+                false => self.hub.commits.lane_number(change.run_id),
+            };
+            let (tasks, changes) = &mut parts[part];
             let moved = change.record.as_ref().map(|next| (task.record.run_state, next.run_state));
             tasks.push((task.record.run_id, task, moved));
             changes.push(*change);
