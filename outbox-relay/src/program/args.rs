@@ -69,7 +69,7 @@ pub(crate) struct Args {
     /// Endpoints of etcd, each `http://host:port`, with commas between them.
     #[arg(long, global = true, value_name = "ENDPOINTS", env = "WORKFLOW_ETCD_ENDPOINTS")]
     pub(crate) etcd: Option<String>,
-    /// The namespace of the store: what its roles in etcd begin with.
+    /// The namespace of the store: what its topics, and its roles in etcd, begin with.
     #[arg(long, global = true, value_name = "NAME", env = "WORKFLOW_NAMESPACE")]
     pub(crate) namespace: Option<String>,
     /// How many shards the outbox is divided into; the same for all relays of a database. 1 by default.

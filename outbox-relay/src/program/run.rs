@@ -11,7 +11,7 @@ use store_sql::Database;
 use store_sql::config::PoolOptions;
 use streamer_kafka::KafkaStreamer;
 use tokio_util::sync::CancellationToken;
-use workflow_core::adapter::RelayStore;
+use workflow_core::adapter::{Namespaced, RelayStore};
 
 use super::http::{self, Health};
 use super::settings::{Doorbell, Settings};
@@ -93,8 +93,9 @@ async fn relay<S: RelayStore + Clone>(
     stop: CancellationToken,
 ) -> anyhow::Result<Drained> {
     let bell = bell(&settings.doorbell, settings.once).await?;
-    let streamer = KafkaStreamer::new(settings.kafka).context("the Kafka client")?;
-    let closing = streamer.clone();
+    let kafka = KafkaStreamer::new(settings.kafka).context("the Kafka client")?;
+    let closing = kafka.clone();
+    let streamer = Namespaced::new(kafka, settings.namespace);
     let (options, shards, once) = (settings.options, settings.shards, settings.once);
     let drained = match settings.etcd {
         None => {

@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) kafka: KafkaConfig,
     /// `None` if it runs as the only relay.
     pub(crate) etcd: Option<EtcdConfig>,
+    /// With which the names of its topics begin, as those of its roles do.
+    pub(crate) namespace: Namespace,
     pub(crate) shards: NonZeroU32,
     pub(crate) once: bool,
     pub(crate) listen: Option<SocketAddr>,
@@ -101,7 +103,7 @@ impl Settings {
         let single = layers.flag("single", problems) || args.single;
         let namespace =
             parsed(layers, "namespace", problems, |text| Namespace::new(text).map_err(|e| e.to_string()));
-        let etcd = etcd(args, layers, namespace, problems);
+        let etcd = etcd(args, layers, namespace.clone(), problems);
         if single && shards.get() > 1 {
             problems.add("shards", "with --single there is one: it is the only relay of the database");
         }
@@ -132,6 +134,7 @@ impl Settings {
             tables,
             kafka: kafka?,
             etcd,
+            namespace: namespace.unwrap_or_default(),
             shards,
             once: args.once,
             listen,

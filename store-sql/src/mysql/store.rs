@@ -20,7 +20,7 @@ use super::doubt::{self, Fate};
 use super::right::EngineRight;
 use super::server::Server;
 use super::transaction::{Ended, Made};
-use super::commit::Work;
+use super::work::Work;
 use super::{commit, due, maintain, read};
 use crate::attached::{is_attached, outcome_of};
 use crate::held::Held;

@@ -65,13 +65,42 @@ pub(crate) async fn use_it<S: RelayStore>(store: &S) {
     store.purge(&orders(), Duration::ZERO, 100).await.unwrap();
 }
 
-    Cursor, DeadLetter, Effect, EpochClaim, Fence, HistoryQuery, ListQuery, Page, RelayStore, Span, Store,
-};
-use workflow_core::testing::ManualClock;
-use workflow_core::{Due, Record, RunState, Shard, Timestamp, encode_outbox};
+/// What a relay asks.
+async fn relay_it<S: RelayStore>(store: &S) {
+    store.depth(Shard::WHOLE).await.unwrap();
+    let page = store.shard_page(Shard::WHOLE, None, 100).await.unwrap();
+    let ids: Vec<Arc<str>> = page.rows.into_iter().map(|row| row.id).collect();
+    store.forget(Shard::WHOLE, ids[..2].to_vec(), Span::Whole).await.unwrap();
+    store.forget(Shard::WHOLE, ids[..1].to_vec(), Span::Scattered).await.unwrap();
+    store.announce(&role(1), Some("127.0.0.1:1 token")).await.unwrap();
+    store.doorbells().await.unwrap();
+}
 
-/// Where ended runs are moved.
-pub(crate) const ARCHIVE: &str = "old_runs";
+/// Has operators ask for everything; two runs have ended, of which a dead letter keeps one.
+pub(crate) async fn operate<S: Store>(store: &S, maintenance: &Maintenance, clock: &ManualClock) {
+    let acts = [What::DeleteHistory, What::Delete, What::MoveInto(ARCHIVE.parse().unwrap())];
+    for (number, act) in acts.into_iter().enumerate() {
+        let run = start(store, "ended").await;
+        let mut step = update(&run, &completed(&run));
+        let data = encode_outbox(&event_of(&run)).into();
+        let letter = DeadLetter { data, ..dead_letter(&run, &format!("letter {number}")) };
+        step.effects.push(Effect::PutDeadLetter(letter));
+        store.commit(vec![step], Vec::new()).await.unwrap();
+        let run = start(store, "ended too").await;
+        store_over(store, &run, &completed(&run)).await;
+        ack_all(store).await;
+        clock.advance(Duration::from_secs(1)).await;
+        for dry_run in [true, false] {
+            let expiry = Expiry { dry_run, ..Expiry::new(act.clone(), Duration::ZERO) };
+            let mut expiring = maintenance.expire(&expiry).await.unwrap();
+            while expiring.next_batch().await.unwrap().is_some() {}
+        }
+    }
+    let query = LetterQuery::default();
+    let letters = maintenance.dead_letters(&query).await.unwrap().letters;
+    maintenance.requeue(&letters[0].id).await.unwrap();
+    maintenance.discard(&letters[1].id).await.unwrap();
+    maintenance.outbox_status().await.unwrap();
 }
 
 async fn look_at_it<S: Store>(store: &S, one: &Record) {
