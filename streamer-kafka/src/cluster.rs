@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{Producer as _, ThreadedProducer};
 use rdkafka::{Offset, TopicPartitionList};
 use workflow_core::Topic;
@@ -16,6 +16,9 @@ use crate::KafkaConfig;
 use crate::client::{Clients, Context, Kept};
 use crate::error::{failed, is_missing, not_run};
 use crate::reports::Reports;
+
+/// How long between two questions while a group has no coordinator.
+const COORDINATOR_WAIT: Duration = Duration::from_millis(50);
 
 pub(crate) type Producer = Kept<ThreadedProducer<Reports>>;
 
@@ -160,6 +163,12 @@ impl Cluster {
     }
 }
 
+fn is_between_coordinators(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator))
+}
+
 /// What a client's group has committed; blocks.
 pub(crate) fn committed<C: rdkafka::consumer::ConsumerContext>(
     consumer: &impl Consumer<C>,
@@ -173,7 +182,16 @@ pub(crate) fn committed<C: rdkafka::consumer::ConsumerContext>(
         list.add_partition(topic.as_str(), number(*partition));
     }
     let what = || format!("what group {group} has committed of topic {topic} cannot be read");
-    let found = consumer.committed_offsets(list, patience).map_err(|error| failed(what(), error))?;
+    let begun = Instant::now();
+    let found = loop {
+        match consumer.committed_offsets(list.clone(), patience) {
+            // A group that is new, or whose coordinator has just moved, has one in a moment.
+            Err(error) if is_between_coordinators(&error) && begun.elapsed() < patience => {
+                std::thread::sleep(COORDINATOR_WAIT);
+            }
+            found => break found.map_err(|error| failed(what(), error))?,
+        }
+    };
     let of = |partition: &u32| {
         let element = found.find_partition(topic.as_str(), number(*partition));
         let Some(element) = element else { return Ok(None) };

@@ -120,6 +120,6 @@ create table workflow_slots (
 create table workflow_roles (
     role varchar(700) character set utf8mb4 collate utf8mb4_nopad_bin not null,
     epoch bigint not null,
-    doorbell varchar(255) character set ascii collate ascii_bin,
+    doorbell varchar(255) character set utf8mb4 collate utf8mb4_nopad_bin,
     primary key (role)
 ) engine=InnoDB default character set utf8mb4 collate utf8mb4_nopad_bin row_format=dynamic;

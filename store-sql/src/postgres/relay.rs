@@ -35,7 +35,7 @@ const DELETE_EACH: &str = "delete from workflow_outbox where id = any($1)";
 const ANNOUNCE: &str = "insert into workflow_roles as r (role, epoch, doorbell) values ($1, 0, $2) on conflict (role) do update \
     set doorbell = excluded.doorbell";
 
-const DOORBELLS: &str = "select distinct doorbell from workflow_roles where doorbell is not null";
+const DOORBELLS: &str = "select distinct doorbell from workflow_roles where doorbell > $1";
 
 impl RelayStore for PostgresStore {
     async fn shard_page(
@@ -90,7 +90,7 @@ impl RelayStore for PostgresStore {
 }
 
 async fn doorbells(connection: &mut Conn<'_>) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(connection.sql(DOORBELLS)).fetch_all(connection.raw()).await
+    sqlx::query_scalar(connection.sql(DOORBELLS)).bind("").fetch_all(connection.raw()).await
 }
 
 /// The numbers by which the rows of a shard are told: the count of shards, and the remainder.

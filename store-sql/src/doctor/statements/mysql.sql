@@ -232,7 +232,7 @@ update workflow_timeouts force index (primary) set state = 3 where state in (0, 
 -- PRIMARY
 select id, workflow_name, data, created_at from workflow_outbox force index (primary) where id > {text} and coalesce(bucket, 0) % {n} = {n} order by id limit {n};
 
--- PRIMARY
+-- whole table, PRIMARY
 select count(*), min(s.created_at) from (select created_at from workflow_outbox force index (primary) where id > {text} and coalesce(bucket, 0) % {n} = {n} order by id limit {n}) s;
 
 -- whole table

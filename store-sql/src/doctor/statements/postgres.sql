@@ -218,7 +218,7 @@ select count(*), min(s.created_at), (now() at time zone 'utc')::timestamp(3) fro
 delete from workflow_outbox where id >= $1 and id <= $2 and coalesce(bucket, 0) % $3 = $4 returning id;
 
 -- whole table
-select distinct doorbell from workflow_roles where doorbell is not null;
+select distinct doorbell from workflow_roles where doorbell > $1;
 
 -- workflow_outbox_pkey
 delete from workflow_outbox where id = any($1);
