@@ -1,3 +1,7 @@
 //! The relay as a program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    outbox_relay::program::main()
+}

@@ -34,12 +34,21 @@ pub(crate) struct Ledger {
     runs: HashSet<RunId>,
     bytes: usize,
     /// Runs of which a row was stepped over in this pass: what follows must not overtake it.
-    blocked: HashSet<RunId>,
+    blocked: HashMap<RunId, Why>,
     stepped: BTreeSet<Arc<str>>,
     stepped_too_many: bool,
     /// Deleted while a page was being read: the page may have them all the same.
     gone: HashSet<Arc<str>>,
     reading: bool,
+}
+
+/// Why a row was stepped over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// An event of the run is under way.
+    Waits,
+    /// Its topic holds.
+    Held,
 }
 
 /// What a page gives.
@@ -103,19 +112,33 @@ impl Ledger {
             }
         }
         let first = first_of_runs(&rows);
+        let mut after_first = Vec::new();
         for (place, row) in rows.into_iter().enumerate() {
             let run = row.event.run_id;
-            if self.blocked.contains(&run) || holds(&row.event.topic) {
-                picked.held += 1;
-                self.step_over(row.text, run);
-            } else if first.get(&run) != Some(&place) || self.runs.contains(&run) {
-                picked.waiting += 1;
-                self.remember_stepped(row.text);
-            } else {
-                self.insert(Arc::clone(&row.text), Some(run), bytes_of(&row.event));
-                picked.rows.push(row);
+            let waits = first.get(&run) != Some(&place) || self.runs.contains(&run);
+            let why = match self.blocked.get(&run) {
+                Some(why) => Some(*why),
+                None if waits => Some(Why::Waits),
+                None => holds(&row.event.topic).then_some(Why::Held),
+            };
+            match why {
+                Some(Why::Waits) => picked.waiting += 1,
+                Some(Why::Held) => picked.held += 1,
+                None => {
+                    self.insert(Arc::clone(&row.text), Some(run), bytes_of(&row.event));
+                    picked.rows.push(row);
+                    continue;
+                }
             }
+            // The first one of the run, if it comes further down in this page, is still to be taken.
+            if why != Some(Why::Waits) || first.get(&run) < Some(&place) || self.runs.contains(&run) {
+                self.block(run, why.unwrap_or(Why::Waits));
+            } else {
+                after_first.push(run);
+            }
+            self.remember_stepped(row.text);
         }
+        after_first.into_iter().for_each(|run| self.block(run, Why::Waits));
         picked
     }
 
@@ -125,9 +148,9 @@ impl Ledger {
         self.rows.insert(id, UnderWay { run, bytes });
     }
 
-    fn step_over(&mut self, id: Arc<str>, run: RunId) {
-        self.blocked.insert(run);
-        self.remember_stepped(id);
+    /// Nothing of the run goes in this pass any more.
+    fn block(&mut self, run: RunId, why: Why) {
+        self.blocked.entry(run).or_insert(why);
     }
 
     fn remember_stepped(&mut self, id: Arc<str>) {
@@ -141,7 +164,8 @@ impl Ledger {
     pub(crate) fn put_back<'a>(&mut self, ids: impl IntoIterator<Item = &'a Arc<str>>) {
         for id in ids {
             if let Some(run) = self.remove(id) {
-                self.step_over(Arc::clone(id), run);
+                self.block(run, Why::Held);
+                self.remember_stepped(Arc::clone(id));
             }
         }
     }
@@ -238,6 +262,7 @@ mod tests {
         assert_eq!(picked.waiting, 1);
         assert!(ledger.take(page.clone(), |_| false).rows.is_empty(), "the rest waits");
         ledger.forget([&page[1].id]);
+        ledger.begin_pass();
         assert_eq!(ids(&ledger.take(vec![page[0].clone()], |_| false)), [Arc::clone(&page[0].id)]);
     }
 
@@ -263,6 +288,17 @@ mod tests {
         ledger.put_back([&one.id]);
         assert!(ledger.take(vec![two], |_| false).rows.is_empty());
         assert!(ledger.is_idle() && ledger.bytes() == 0);
+    }
+
+    #[test]
+    fn what_waits_is_not_overtaken_by_a_later_page_of_the_pass() {
+        let (run, mut ledger) = (RunId::generate(), Ledger::default());
+        let rows = [row(run, 1, None), row(run, 2, None), row(run, 3, None)];
+        assert_eq!(ids(&ledger.take(rows[..2].to_vec(), |_| false)), [Arc::clone(&rows[0].id)]);
+        ledger.forget([&rows[0].id]);
+        assert_eq!(ledger.take(rows[2..].to_vec(), |_| false).waiting, 1);
+        ledger.begin_pass();
+        assert_eq!(ids(&ledger.take(rows[1..].to_vec(), |_| false)), [Arc::clone(&rows[1].id)]);
     }
 
     #[test]

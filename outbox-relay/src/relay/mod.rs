@@ -6,6 +6,7 @@ mod ledger;
 pub(crate) mod metrics;
 pub(crate) mod options;
 mod shard;
+mod state;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

@@ -5,47 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 use workflow_core::adapter::{
-    BackendError, BoxFuture, DeadLetter, EventStreamer, OutboxPage, Publication, RelayStore, SendOutcome,
-    StoredOutboxRow,
+    BackendError, DeadLetter, EventStreamer, OutboxPage, Publication, RelayStore, SendOutcome,
 };
-use workflow_core::{EventId, Shard, Topic, encode_outbox};
+use workflow_core::{Shard, Topic};
 
 use super::bell::Bell;
-use super::ledger::{Ledger, Picked, Row};
+use super::ledger::Row;
 use super::metrics::ShardMetrics;
 use super::options::RelayOptions;
+use super::state::{Done, State, refused, unreadable};
 use super::{Drained, causes};
 
 /// How long acknowledged rows wait for others that are published at the same time: more of them go at once then.
 const GATHER: Duration = Duration::from_millis(3);
-
-/// What a dead letter says of who wrote it.
-const PROCESS: &str = "outbox-relay";
-
-/// How often reading, or a topic, may fail in a drain before what is left is left.
-const FAILURES_MAX: u32 = 5;
-
-/// What was under way and has ended.
-enum Done {
-    Read(Result<OutboxPage, BackendError>),
-    Sent {
-        rows: Vec<Row>,
-        outcomes: Result<Vec<SendOutcome>, BackendError>,
-    },
-    Gone {
-        ids: Vec<Arc<str>>,
-        letters: usize,
-        result: Result<(), BackendError>,
-    },
-    Gathered,
-    /// Deleting may be tried again.
-    Again,
-    Settled(Vec<EventId>),
-    Ready,
-}
 
 /// When a shard's work ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,36 +37,6 @@ pub(crate) struct ShardWork<S, T> {
     pub(crate) metrics: Arc<ShardMetrics>,
     pub(crate) bell: Bell,
     pub(crate) stop: CancellationToken,
-}
-
-struct State {
-    ledger: Ledger,
-    under_way: FuturesUnordered<BoxFuture<'static, Done>>,
-    after: Option<Arc<str>>,
-    /// Whether a page is being read.
-    reading: bool,
-    /// Whether acknowledged rows are being deleted, or waited for.
-    deleting: bool,
-    gathering: bool,
-    gathered: bool,
-    sending: usize,
-    full: bool,
-    acked: Vec<Arc<str>>,
-    held: HashMap<EventId, Arc<str>>,
-    /// Topics that take nothing until the clock shows this, and how often they have failed.
-    topics: HashMap<Topic, (Duration, u32)>,
-    pass: Pass,
-    failures: u32,
-}
-
-/// What a pass has met.
-#[derive(Clone, Copy, Debug, Default)]
-struct Pass {
-    is_open: bool,
-    taken: usize,
-    waiting: usize,
-    held: usize,
-    failed: bool,
 }
 
 impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
@@ -405,80 +349,5 @@ impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
                 Some(done) = state.under_way.next() => self.take_in(&mut state, done),
             }
         }
-    }
-}
-
-impl State {
-    fn new() -> Self {
-        Self {
-            ledger: Ledger::default(),
-            under_way: FuturesUnordered::new(),
-            after: None,
-            reading: false,
-            deleting: false,
-            gathering: false,
-            gathered: false,
-            sending: 0,
-            full: false,
-            acked: Vec::new(),
-            held: HashMap::new(),
-            topics: HashMap::new(),
-            pass: Pass::default(),
-            failures: 0,
-        }
-    }
-
-    fn begin_pass(&mut self) {
-        self.ledger.begin_pass();
-        self.after = None;
-        self.pass = Pass { is_open: true, ..Pass::default() };
-    }
-
-    /// Whether what is left fails again and again.
-    fn is_hopeless(&self) -> bool {
-        let topics =
-            !self.topics.is_empty() && self.topics.values().all(|(_, failures)| *failures >= FAILURES_MAX);
-        self.failures >= FAILURES_MAX || topics
-    }
-
-    fn fail(&mut self) {
-        self.failures = self.failures.saturating_add(1);
-        self.pass.failed = true;
-        self.pass.is_open = false;
-    }
-}
-
-impl Pass {
-    fn note(&mut self, picked: &Picked) {
-        self.taken += picked.rows.len() + picked.unreadable.len();
-        self.waiting += picked.waiting;
-        self.held += picked.held;
-    }
-}
-
-fn unreadable(row: StoredOutboxRow) -> Option<DeadLetter> {
-    let (reason, data) = row.event.err()?;
-    Some(DeadLetter {
-        id: row.id,
-        workflow_name: row.workflow_name,
-        run_id: None,
-        version: None,
-        process: PROCESS.into(),
-        reason,
-        data,
-        created_at: row.created_at,
-    })
-}
-
-fn refused(row: Row, reason: Arc<str>) -> DeadLetter {
-    DeadLetter {
-        id: row.text,
-        workflow_name: row.event.workflow_name.as_str().into(),
-        run_id: Some(row.event.run_id),
-        version: row.event.version,
-        process: PROCESS.into(),
-        reason,
-        data: encode_outbox(&row.event).into(),
-        created_at: row.stored.created_at,
     }
 }

@@ -10,7 +10,7 @@ use workflow_core::{EventId, Record, RunId};
 
 use super::read;
 use super::server::Server;
-use super::store::Work;
+use super::work::Work;
 
 /// What became of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,6 +35,7 @@ mod session;
 mod steps;
 mod store;
 mod transaction;
+mod work;
 
 pub(crate) use attach::MySqlWork;
 pub use attach::attach;

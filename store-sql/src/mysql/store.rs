@@ -20,6 +20,7 @@ use super::doubt::{self, Fate};
 use super::right::EngineRight;
 use super::server::Server;
 use super::transaction::{Ended, Made};
+use super::work::Work;
 use super::{commit, due, maintain, read};
 use crate::attached::{is_attached, outcome_of};
 use crate::held::Held;
@@ -190,19 +191,6 @@ impl MySqlStore {
         };
         let stored = found.filter(|found| wanted.last_event_id.is_some() && is_it(found));
         Ok(Some(stored.map_or(Outcome::Busy, |record| Outcome::Stored(Some(record)))))
-    }
-}
-
-/// What a commit is asked for.
-pub(super) struct Work {
-    changes: Vec<Change>,
-    pub(super) acked: Vec<EventId>,
-}
-
-impl Work {
-    /// The changes that go in one transaction.
-    pub(super) fn together(&self) -> impl Iterator<Item = &Change> {
-        self.changes.iter().filter(|change| !is_attached(change))
     }
 }
 

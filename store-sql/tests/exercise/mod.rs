@@ -14,16 +14,16 @@ use workflow_conformance::samples::{
     update,
 };
 use workflow_core::adapter::{
-    Cursor, DeadLetter, Effect, EpochClaim, Fence, HistoryQuery, ListQuery, Page, Store,
+    Cursor, DeadLetter, Effect, EpochClaim, Fence, HistoryQuery, ListQuery, Page, RelayStore, Span, Store,
 };
 use workflow_core::testing::ManualClock;
-use workflow_core::{Due, Record, RunState, Timestamp, encode_outbox};
+use workflow_core::{Due, Record, RunState, Shard, Timestamp, encode_outbox};
 
 /// Where ended runs are moved.
 pub(crate) const ARCHIVE: &str = "old_runs";
 
 /// Uses a store in every way.
-pub(crate) async fn use_it<S: Store>(store: &S) {
+pub(crate) async fn use_it<S: RelayStore>(store: &S) {
     let role = role(1);
     let epoch = store.register(&role, EpochClaim::Next).await.unwrap().unwrap();
     start(store, "before").await;
@@ -60,8 +60,20 @@ pub(crate) async fn use_it<S: Store>(store: &S) {
     store.retry(&key_of_retry).await.unwrap();
     look_at_it(store, &one).await;
     store_over(store, &one, &completed(&one)).await;
+    relay_it(store).await;
     ack_all(store).await;
     store.purge(&orders(), Duration::ZERO, 100).await.unwrap();
+}
+
+/// What a relay asks.
+async fn relay_it<S: RelayStore>(store: &S) {
+    store.depth(Shard::WHOLE).await.unwrap();
+    let page = store.shard_page(Shard::WHOLE, None, 100).await.unwrap();
+    let ids: Vec<Arc<str>> = page.rows.into_iter().map(|row| row.id).collect();
+    store.forget(Shard::WHOLE, ids[..2].to_vec(), Span::Whole).await.unwrap();
+    store.forget(Shard::WHOLE, ids[..1].to_vec(), Span::Scattered).await.unwrap();
+    store.announce(&role(1), Some("127.0.0.1:1 token")).await.unwrap();
+    store.doorbells().await.unwrap();
 }
 
 /// Has operators ask for everything; two runs have ended, of which a dead letter keeps one.

@@ -36,9 +36,9 @@ const QUEUE_MESSAGES_MAX: u32 = 100_000;
 ///     .retention(Duration::from_hours(24 * 7))
 ///     .property("compression.type", "lz4");
 /// assert!(!format!("{config:?}").contains("s3cret"));
-/// # #[tokio::main] async fn main() { use streamer_kafka::KafkaConfigErrors;
 /// let streamer = KafkaStreamer::new(config)?;
-/// # let _ = streamer; Ok::<(), KafkaConfigErrors>(()) }.unwrap(); }
+/// # let _ = streamer;
+/// # Ok::<(), streamer_kafka::KafkaConfigErrors>(())
 /// ```
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]

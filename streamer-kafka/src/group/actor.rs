@@ -15,7 +15,9 @@ use workflow_core::adapter::{BackendError, ErrorKind, Generation};
 
 use super::state::{Positions, Received};
 use super::watch::{self, Change};
-use super::{At, Client, Command, Decode, Shared, Start, Taken, commit_now, list, not_committed, offset};
+use super::{
+    At, Client, Command, Decode, Shared, Start, Taken, commit_now, list, not_committed, offset, on_its_own,
+};
 use crate::client::{Context, Kept};
 use crate::cluster::lock;
 use crate::error::{failed, is_missing, missing_topic};
@@ -90,8 +92,14 @@ impl<M: Send + 'static> Actor<M> {
                 message = receive(client.as_ref()), if reads => self.received(message, client.as_ref()),
             }
         }
-        while let Some(done) = self.jobs.join_next().await {
-            self.done(done.ok());
+        let patience = self.shared.cluster.config.close();
+        let last = async {
+            while let Some(done) = self.jobs.join_next().await {
+                self.done(done.ok());
+            }
+        };
+        if tokio::time::timeout(patience, last).await.is_err() {
+            tracing::warn!("what was settled last could not be committed before the end");
         }
     }
 
@@ -258,8 +266,9 @@ impl<M: Send + 'static> Actor<M> {
         let Some(client) = self.client.clone().filter(|_| !positions.is_empty()) else { return };
         self.committing = true;
         let shared = Arc::clone(&self.shared);
-        self.jobs.spawn_blocking(move || {
-            let committed = commit_now(&shared, &client, &positions);
+        self.jobs.spawn(async move {
+            let named = positions.clone();
+            let committed = on_its_own(move || commit_now(&shared, &client, &named)).await;
             Done::Commit(positions, committed)
         });
     }

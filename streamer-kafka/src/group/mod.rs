@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -260,11 +260,28 @@ async fn commit<M: Send + 'static>(
     if positions.is_empty() {
         return Ok(());
     }
-    let shared = Arc::clone(shared);
-    blocking("commit", move || {
-        commit_now(&shared, &client, &positions).map_err(|error| not_committed(&shared, error))
-    })
-    .await
+    let (patience, asked) = (shared.cluster.config.request(), Arc::clone(shared));
+    let answer = on_its_own(move || commit_now(&asked, &client, &positions));
+    let committed = tokio::time::timeout(patience, answer).await;
+    committed
+        .unwrap_or(Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::OperationTimedOut)))
+        .map_err(|error| not_committed(shared, error))
+}
+
+/// Runs a commit on a thread that nobody joins: librdkafka waits in it for as long as no broker answers, and a runtime
+/// cannot end before its own threads have.
+pub(super) async fn on_its_own(
+    call: impl FnOnce() -> Result<(), KafkaError> + Send + 'static,
+) -> Result<(), KafkaError> {
+    let (sender, answer) = oneshot::channel();
+    let run = move || {
+        // Whoever waited may have given up.
+        let _ = sender.send(call());
+    };
+    if std::thread::Builder::new().name("kafka-commit".into()).spawn(run).is_err() {
+        return Err(KafkaError::Canceled);
+    }
+    answer.await.unwrap_or(Err(KafkaError::Canceled))
 }
 
 fn not_committed<M>(shared: &Shared<M>, error: KafkaError) -> BackendError {

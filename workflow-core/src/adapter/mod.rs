@@ -6,6 +6,7 @@ mod backend;
 mod change;
 mod clock;
 mod delegate;
+mod erased;
 mod error;
 mod event_streamer;
 mod namespaced;
@@ -16,12 +17,13 @@ mod role_scheduler;
 mod store;
 mod trace_link;
 
-pub use backend::{Backend, DynReceiver, DynScheduler, DynStore, DynStreamer};
+pub use backend::{Backend, DynStore};
 pub use change::{
     Attached, Callback, Change, DeadLetter, Effect, Expect, Fence, NewTimer, OutboxRow, Outcome, RetryKey,
     RetryRow, RetryUpdate, SlotKey, TimerKey, TimerRow,
 };
 pub use clock::{Clock, Hold, SystemClock};
+pub use erased::{DynReceiver, DynScheduler, DynStreamer};
 pub use error::{BackendError, ErrorKind};
 pub use event_streamer::{
     ConnectorEvent, Delivery, EventReceiver, EventStreamer, Generation, Position, Publication, SendOutcome,

@@ -17,6 +17,9 @@ use crate::services::{self, Kind, Supplied};
 /// How long a process may take until it works: the first one makes the tables.
 const START_MAX: Duration = Duration::from_secs(60);
 
+/// Into how many shards the relays divide the outbox: one each, of two relays.
+const RELAY_SHARDS: &str = "2";
+
 /// Starts what the command line says.
 pub(crate) fn up(root: &Path, up: &Up) -> anyhow::Result<State> {
     let before = State::load(root);
@@ -50,6 +53,7 @@ fn environment(database: Database, addresses: &[(Kind, String)]) -> Vec<(String,
     };
     let mut environment: Vec<(String, String)> =
         addresses.iter().map(|(kind, address)| (name_of(*kind).to_owned(), address.clone())).collect();
+    environment.push(("WORKFLOW_RELAY_SHARDS".to_owned(), RELAY_SHARDS.to_owned()));
     environment.push(("WORKFLOW_NAMESPACE".to_owned(), format!("cluster-{:08x}", fastrand::u32(..))));
     environment
 }
@@ -114,7 +118,7 @@ fn spawn(mut command: Command, log: &Path) -> anyhow::Result<Child> {
 /// Waits until a process says that it works.
 fn wait(child: &mut Child, member: &Member) -> anyhow::Result<()> {
     let sign = match member.role {
-        Role::Relay => "ready",
+        Role::Relay => "relaying",
         Role::Worker => "works on",
     };
     let deadline = Instant::now() + START_MAX;

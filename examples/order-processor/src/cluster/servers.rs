@@ -99,6 +99,7 @@ impl Servers {
         let database = Database::options().connect_to(place.dsn()?).await;
         let database = database.with_context(|| format!("cannot use {place}"))?;
         let place = database.place();
+        database.ring_relays();
         let kafka =
             KafkaConfig::new(self.kafka.iter().cloned()).create_topics(true).partitions(self.partitions);
         let streamer = KafkaStreamer::new(kafka).context("cannot use Kafka")?;

@@ -76,6 +76,7 @@ impl Shopping {
         let database = Database::options().connect_to(place.dsn()?).await;
         let database = database.with_context(|| format!("cannot use {place}"))?;
         let place = database.place();
+        database.ring_relays();
         // Nobody here takes a call or sends a receipt: the workers do.
         let (courier, _) = mpsc::unbounded_channel();
         let shop = Shop { courier, receipts: Arc::new(AtomicU64::new(0)) };

@@ -228,3 +228,12 @@ update workflow_timeouts force index (primary) set state = 3 where state in (0, 
 
 -- PRIMARY
 update workflow_timeouts force index (primary) set state = 3 where state in (0, 1) and run_id in ({run});
+
+-- PRIMARY
+select id, workflow_name, data, created_at from workflow_outbox force index (primary) where id > {text} and coalesce(bucket, 0) % {n} = {n} order by id limit {n};
+
+-- PRIMARY
+select count(*), min(s.created_at) from (select created_at from workflow_outbox force index (primary) where id > {text} and coalesce(bucket, 0) % {n} = {n} order by id limit {n}) s;
+
+-- whole table
+select distinct doorbell from workflow_roles where doorbell is not null;

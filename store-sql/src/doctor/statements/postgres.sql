@@ -207,3 +207,18 @@ with roles as materialized (select role, epoch from workflow_roles where role = 
 
 -- workflow_records_pkey, workflow_outbox_pkey
 with sent as (insert into workflow_outbox (id, workflow_name, data, created_at, run_id, record_version, bucket) select d.id, d.workflow_name, d.data, $1, d.run_id, d.version, d.bucket from unnest($2::text[], $3::text[], $4::bytea[], $5::text[], $6::bigint[], $7::smallint[]) as d(id, workflow_name, data, run_id, version, bucket) on conflict do nothing), told as (insert into workflow_history (run_id, version, workflow_name, from_status, to_status, run_state, reason, actor, attempt, duration_us, at, object) select d.run_id, d.version, d.workflow_name, d.from_status, d.to_status, d.run_state, d.reason, d.actor, d.attempt, d.duration_us, $1, d.object from unnest($8::text[], $9::bigint[], $10::text[], $11::integer[], $12::integer[], $13::integer[], $14::text[], $15::text[], $16::integer[], $17::bigint[], $18::bytea[]) as d(run_id, version, workflow_name, from_status, to_status, run_state, reason, actor, attempt, duration_us, object) on conflict do nothing), gone as (delete from workflow_outbox where id = any($28)) update workflow_records r set run_state = d.run_state, status = d.status, object = d.object, updated_at = $1, meta = d.meta, version = d.version, last_event_id = d.event_id, paused_by = d.paused_by from unnest($19::text[], $20::bigint[], $21::integer[], $22::integer[], $23::bytea[], $24::bytea[], $25::bigint[], $26::text[], $27::text[]) as d(run_id, was, run_state, status, object, meta, version, event_id, paused_by) where r.run_id = d.run_id and r.version <= d.was;
+
+-- workflow_outbox_pkey
+select id, workflow_name, data, created_at from workflow_outbox where id > $1 and coalesce(bucket, 0) % $3 = $4 order by id limit $2;
+
+-- workflow_outbox_pkey
+select count(*), min(s.created_at), (now() at time zone 'utc')::timestamp(3) from (select created_at from workflow_outbox where id > $1 and coalesce(bucket, 0) % $3 = $4 order by id limit $2) s;
+
+-- workflow_outbox_pkey
+delete from workflow_outbox where id >= $1 and id <= $2 and coalesce(bucket, 0) % $3 = $4 returning id;
+
+-- whole table
+select distinct doorbell from workflow_roles where doorbell is not null;
+
+-- workflow_outbox_pkey
+delete from workflow_outbox where id = any($1);

@@ -222,3 +222,12 @@ update workflow_timeouts as t set state = v.column4 from (values (?,?,?,?)) as v
 
 -- PRIMARY KEY
 update workflow_timeouts set state = 0 where state = 1 and run_id in (values (?));
+
+-- PRIMARY KEY
+select id, workflow_name, data, created_at from workflow_outbox where id > ? and coalesce(bucket, 0) % ? = ? order by id limit ?;
+
+-- PRIMARY KEY
+select count(*), min(created_at) from (select created_at from workflow_outbox where id > ? and coalesce(bucket, 0) % ? = ? order by id limit ?);
+
+-- whole table
+select distinct doorbell from workflow_roles where doorbell is not null;

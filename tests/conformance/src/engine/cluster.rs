@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use workflow_core::adapter::{Backend, ErrorKind};
-use workflow_core::memory::{InProcessScheduler, InProcessStreamer};
+use workflow_core::adapter::ErrorKind;
 use workflow_core::testing::{Cluster, Kit};
-use workflow_core::{Error, Options, RunId, RunState, Status, Step, Topic, Workflow, WorkflowName, after};
+use workflow_core::{Error, Options, RunId, RunState, Step, Workflow, after};
 
 use super::{
     Case, Desk, Office, Parcel, Patience, Place, Stage, close, declared, hand_over, holds_for, pack, parcels,
     send, skip_until,
 };
 
-const EDGES: [(Stage, Stage); 4] = [
+pub(super) const EDGES: [(Stage, Stage); 4] = [
     (Stage::Placed, Stage::Packed),
     (Stage::Packed, Stage::Sent),
     (Stage::Sent, Stage::Received),
@@ -20,10 +19,10 @@ const EDGES: [(Stage, Stage); 4] = [
 ];
 
 /// How many runs are under way together.
-const RUNS: usize = 12;
+pub(super) const RUNS: usize = 12;
 
 /// Packs when the gate opens; says who, and if it is told to stop.
-async fn pack_later(run: &mut Case, desk: &Desk) -> Step<Stage> {
+pub(super) async fn pack_later(run: &mut Case, desk: &Desk) -> Step<Stage> {
     desk.log(format!("begin {}", run.idempotency_key()));
     tokio::select! {
         () = desk.pass() => pack(run, desk).await,
@@ -39,7 +38,7 @@ async fn note_end(run: &mut Case, desk: &Desk) -> Step<()> {
     Ok(())
 }
 
-fn three_steps(desk: &Desk) -> Workflow<Parcel, Stage> {
+pub(super) fn three_steps(desk: &Desk) -> Workflow<Parcel, Stage> {
     let flow = parcels()
         .step(Stage::Placed, pack, [Stage::Packed])
         .with(Options::new().shards(2).in_place_retries(0))
@@ -53,13 +52,13 @@ fn one_step(desk: &Desk) -> Workflow<Parcel, Stage> {
     parcels().step(Stage::Placed, pack_later, [Stage::Packed]).state(desk.clone()).build().unwrap()
 }
 
-async fn trigger_many(office: &Office, runs: usize) -> Vec<RunId> {
+pub(super) async fn trigger_many(office: &Office, runs: usize) -> Vec<RunId> {
     let starts = (0..runs).map(|number| (format!("p-{number}"), Parcel::default()));
     office.trigger_all(starts).await.unwrap().into_iter().map(Result::unwrap).collect()
 }
 
 /// Every run has ended, each version of it once.
-async fn all_end(kit: &Kit, office: &Office, runs: &[RunId]) {
+pub(super) async fn all_end(kit: &Kit, office: &Office, runs: &[RunId]) {
     for run in runs {
         let ended = kit.finish(office, run).await.unwrap();
         assert_eq!(ended.run_state(), RunState::Completed, "{ended:?}");
@@ -78,7 +77,7 @@ async fn begun(kit: &Kit, desk: &Desk, steps: usize) {
 }
 
 /// Lets time pass, by a little, until something holds.
-async fn passing(kit: &Kit, what: &str, holds: impl Fn() -> bool) {
+pub(super) async fn passing(kit: &Kit, what: &str, holds: impl Fn() -> bool) {
     let patience = Patience::begin();
     while !holds() {
         assert!(!patience.is_over(), "it never comes that {what}: {kit:?}");
@@ -312,98 +311,4 @@ pub async fn workflows_that_differ_share_their_runs(place: Place) {
 
 async fn leave(_: &mut Case, _: workflow_core::Payload) -> Step<workflow_core::Next<Stage>> {
     Ok(workflow_core::Next::skip())
-}
-
-fn placed() -> Topic {
-    Topic::of_status(&WorkflowName::new("parcels").unwrap(), Stage::Placed.code())
-}
-
-/// Partitions that a topic gets while its consumers run are read, too.
-pub async fn partitions_that_are_added_are_noticed(place: Place) {
-    let (desk, cluster) = (Desk::new(), place.cluster());
-    let kit = cluster.kit();
-    let office = three_steps(&desk).run(&kit).await.unwrap();
-    let runs = trigger_many(&office, RUNS).await;
-    all_end(&kit, &office, &runs).await;
-    cluster.stream().grow(&placed(), 64);
-    let starts = (0..RUNS).map(|number| (format!("q-{number}"), Parcel::default()));
-    let more: Vec<RunId> =
-        office.trigger_all(starts).await.unwrap().into_iter().map(Result::unwrap).collect();
-    all_end(&kit, &office, &more).await;
-    close(&kit, office).await;
-}
-
-/// A run whose event waits in the stream behind others is not lost, however long that takes.
-pub async fn an_event_that_waits_in_the_stream_is_not_sent_again(place: Place) {
-    let (desk, cluster) = (Desk::new(), place.cluster());
-    let kit = cluster.kit();
-    let one_by_one =
-        parcels().step(Stage::Placed, pack_later, [Stage::Packed]).with(Options::new().in_flight(1));
-    let office = one_by_one.state(desk.clone()).build().unwrap().run(&kit).await.unwrap();
-    let runs = trigger_many(&office, 4).await;
-    desk.counts("begin", 1).await;
-    passing(&kit, "all are published", || cluster.stream().events(&placed()).len() == 4).await;
-    for _ in 0..20 {
-        kit.clock().advance(Duration::from_secs(30)).await;
-    }
-    assert_eq!(cluster.stream().events(&placed()).len(), 4, "nothing was sent again");
-    desk.open(4);
-    all_end(&kit, &office, &runs).await;
-    close(&kit, office).await;
-}
-
-/// An event that the broker has lost is sent again, once, and again only after a longer wait.
-pub async fn a_lost_event_of_a_cluster_is_sent_again(place: Place) {
-    let (desk, cluster) = (Desk::new(), place.cluster());
-    let (kit, other) = (cluster.kit(), cluster.kit());
-    let offices =
-        [three_steps(&desk).run(&kit).await.unwrap(), three_steps(&desk).run(&other).await.unwrap()];
-    kit.clock().quiet().await;
-    cluster.stream().lose(2);
-    let run = offices[1].trigger("p-1", Parcel::default()).await.unwrap();
-    let done = kit.finish(&offices[0], &run).await.unwrap();
-    let taken = done.updated_at().since(done.created_at());
-    assert!(taken >= Duration::from_secs(120), "two events were lost: {taken:?}");
-    assert!(taken <= Duration::from_secs(360), "it took {taken:?}");
-    assert_eq!(cluster.stream().events(&placed()).len(), 1);
-    holds_for(&offices[0], &run, &declared(&EDGES)).await;
-}
-
-/// A group that has lost its positions reads everything again: nothing runs twice, and runs that were deleted meanwhile are no
-/// dead letters.
-pub async fn a_group_that_begins_anew_repeats_nothing(place: Place) {
-    let (desk, cluster) = (Desk::new(), place.cluster());
-    let kit = cluster.kit();
-    let office = three_steps(&desk).run(&kit).await.unwrap();
-    let runs = trigger_many(&office, RUNS).await;
-    all_end(&kit, &office, &runs).await;
-    skip_until(&kit, "every hook", async || desk.count("end") == RUNS).await;
-    kit.clock().advance(Duration::from_hours(48)).await;
-    assert_eq!(office.purge(Duration::from_hours(24)).await.unwrap(), RUNS as u64);
-    for topic in [placed(), Topic::of_run_state_changes(&WorkflowName::new("parcels").unwrap())] {
-        cluster.stream().rewind(&topic);
-    }
-    let other = cluster.kit();
-    let second = three_steps(&desk).run(&other).await.unwrap();
-    close(&kit, office).await;
-    let more = second.trigger("p-more", Parcel::default()).await.unwrap();
-    all_end(&other, &second, &[more]).await;
-    assert_eq!(desk.count("pack"), RUNS + 1);
-    assert_eq!(second.dead_letters(9).await.unwrap(), []);
-}
-
-/// Roles of a cluster on a stream that no other process sees are refused, with what to do.
-pub async fn roles_of_a_cluster_need_a_stream_of_a_cluster(place: Place) {
-    let (desk, cluster) = (Desk::new(), place.cluster());
-    let store = Backend::from(cluster.kit());
-    let alone = workflow_core::memory::MemoryStore::new(store.store().clock());
-    let roles = cluster.roles().of_process(9);
-    let backend = Backend::new(alone.clone(), InProcessStreamer::new(), roles);
-    let refused = three_steps(&desk).run(backend).await.err().unwrap().to_string();
-    assert!(refused.contains("shared by a cluster") && refused.contains("use a streamer"), "{refused}");
-    // A single process on such a stream publishes by itself.
-    let backend = Backend::new(alone, cluster.stream().clone(), InProcessScheduler::new());
-    let office = three_steps(&desk).run(backend).await.unwrap();
-    let run = office.trigger("p-1", Parcel::default()).await.unwrap();
-    all_end(&cluster.kit(), &office, &[run]).await;
 }

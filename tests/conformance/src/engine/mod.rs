@@ -17,6 +17,7 @@ pub mod lifecycle;
 pub mod retries;
 pub mod schedules;
 pub mod steps;
+pub mod stream;
 pub mod timeouts;
 
 pub use invariants::{declared, holds_for};
@@ -63,11 +64,6 @@ macro_rules! engine_suite {
             a_client_without_engines_triggers_and_waits
             what_is_due_is_dealt_with_once
             workflows_that_differ_share_their_runs
-            partitions_that_are_added_are_noticed
-            an_event_that_waits_in_the_stream_is_not_sent_again
-            a_lost_event_of_a_cluster_is_sent_again
-            a_group_that_begins_anew_repeats_nothing
-            roles_of_a_cluster_need_a_stream_of_a_cluster
         }
         $crate::engine_suite! { @module $place, connectors:
             no_event_is_lost_whatever_the_number_of_shards
@@ -147,6 +143,13 @@ macro_rules! engine_suite {
             a_step_pauses_its_run_with_a_reason
             a_step_cancels_its_run_with_a_reason
             an_undeclared_destination_pauses_the_run_and_stores_nothing
+        }
+        $crate::engine_suite! { @module $place, stream:
+            partitions_that_are_added_are_noticed
+            an_event_that_waits_in_the_stream_is_not_sent_again
+            a_lost_event_of_a_cluster_is_sent_again
+            a_group_that_begins_anew_repeats_nothing
+            roles_of_a_cluster_need_a_stream_of_a_cluster
         }
         $crate::engine_suite! { @module $place, timeouts:
             a_timer_fires_when_it_is_due

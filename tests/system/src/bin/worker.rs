@@ -97,6 +97,7 @@ fn embedded(store: impl Store) -> Backend {
 
 async fn abort_orders(url: &str, input: &Path, at: &str, when: &str) -> anyhow::Result<String> {
     let args = OrderArgs {
+        command: None,
         input: Some(input.to_owned()),
         database: OsString::from(url).into(),
         json: true,
@@ -104,7 +105,6 @@ async fn abort_orders(url: &str, input: &Path, at: &str, when: &str) -> anyhow::
         generate: None,
         seed: 1,
         verbose: 0,
-        command: None,
     };
     let backend = aborting(Database::connect(url).await?, at, when)?;
     let report = order_processor::process::run(&args, backend, Input::open(Some(input))?).await?;
