@@ -39,6 +39,7 @@ fn no_piece_of_a_password_that_was_not_encoded_is_shown() {
         "host=h password=se cret=x dbname=d",
         "host=h password=se cret dbname=d",
         "host=h password='se'cret=x' dbname=d",
+        "host=h password=se cret='x dbname=d",
     ] {
         let error = text.parse::<Dsn>().expect_err(text);
         assert!(!format!("{error}{error:?}").contains("cret"), "{text}: {error}");
@@ -46,6 +47,17 @@ fn no_piece_of_a_password_that_was_not_encoded_is_shown() {
     }
     // A name that is none is shown where it cannot be a piece of one.
     assert_eq!(parts("host=h wait=x password=secret dbname=d"), ["wait"]);
+}
+
+#[test]
+fn keywords_are_complained_of_in_keywords() {
+    let error = "host=h user=u".parse::<Dsn>().expect_err("it names no database").to_string();
+    assert!(error.contains("dbname: ") && error.contains("dbname=orders"), "{error}");
+    assert!(!error.contains("postgres://"), "{error}");
+    // What could not be read to its end may well name one.
+    for text in ["host=h x dbname=d", "host='h dbname=d"] {
+        assert!(!reason(text).contains("orders"), "{text}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Where the settings come from: flags, then the environment, then a file. All that is wrong is told at once.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use store_sql::config::{Dsn, PoolOptions, Secret};
@@ -11,6 +12,12 @@ use crate::failure::{Failure, Problems};
 
 /// The file that is read if none is named.
 const FILE: &str = "workflowctl.toml";
+
+/// The most that a configuration file may have, in bytes. What is read may be a device, which never ends.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The most that the file of a password may have, in bytes.
+const PASSWORD_BYTES_MAX: u64 = 64 << 10;
 
 /// How many connections the tool has at most: it does one thing at a time.
 const CONNECTIONS_MAX: u32 = 4;
@@ -40,7 +47,7 @@ impl Settings {
                 }
             },
             // What stands in the file is complained of already.
-            None if file.values.contains_key("database") => None,
+            None if file.reading == Reading::Failed || file.values.contains_key("database") => None,
             None => {
                 problems.add(
                     "database",
@@ -107,7 +114,7 @@ fn given(value: Option<&str>, place: &str) -> Given {
 }
 
 fn password(path: &Path, place: &str, problems: &mut Problems) -> Option<Secret> {
-    match std::fs::read_to_string(path) {
+    match read(path, PASSWORD_BYTES_MAX) {
         Ok(text) => {
             let text = text.strip_suffix('\n').unwrap_or(&text);
             let text = text.strip_suffix('\r').unwrap_or(text);
@@ -128,6 +135,18 @@ fn password(path: &Path, place: &str, problems: &mut Problems) -> Option<Secret>
     }
 }
 
+/// The text of a file, if it is not too long to be what it is meant to be.
+fn read(path: &Path, bytes_max: u64) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        let why = format!("it has more than {} KiB: name the right file", bytes_max >> 10);
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, why));
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is no UTF-8"))
+}
+
 fn put_password(dsn: &mut Dsn, password: Secret, place: &str, problems: &mut Problems) {
     let slot = match dsn {
         Dsn::MySql(dsn) => &mut dsn.password,
@@ -145,6 +164,17 @@ fn put_password(dsn: &mut Dsn, password: Secret, place: &str, problems: &mut Pro
 struct File {
     path: PathBuf,
     values: toml::Table,
+    reading: Reading,
+}
+
+/// Whether it is known what stands in the configuration file.
+#[derive(Default, PartialEq, Eq)]
+enum Reading {
+    /// There is none, or it was read.
+    #[default]
+    Done,
+    /// It is there, and cannot be read.
+    Failed,
 }
 
 /// What can stand in it.
@@ -158,7 +188,7 @@ impl File {
             None if Path::new(FILE).exists() => FILE.into(),
             None => return Self::default(),
         };
-        let values = match std::fs::read_to_string(&path) {
+        let values = match read(&path, FILE_BYTES_MAX) {
             Ok(text) => text.parse::<toml::Table>().map_err(|error| {
                 // The line itself may hold a password.
                 let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
@@ -169,13 +199,13 @@ impl File {
         };
         match values {
             Ok(values) => {
-                let file = Self { path, values };
+                let file = Self { path, values, reading: Reading::Done };
                 file.check(problems);
                 file
             }
             Err(problem) => {
                 problems.add(path.display(), problem);
-                Self::default()
+                Self { reading: Reading::Failed, ..Self::default() }
             }
         }
     }

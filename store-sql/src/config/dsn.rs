@@ -59,10 +59,11 @@ impl FromStr for Dsn {
         }
         if keyword_form::is_keyword_form(text) {
             let mut problems = Problems::default();
-            let params = keyword_form::pairs(text, &mut problems);
-            let parts = Parts { params, ..Parts::default() };
-            let read = PostgresDsn::from_parts(parts, problems).map(Dsn::Postgres);
-            return read.map_err(|error| keyword_form::without_the_password(error, text));
+            let read = match keyword_form::pairs(text, &mut problems) {
+                Some(params) => PostgresDsn::from_parts(Parts { params, ..Parts::default() }, problems),
+                None => Err(problems.or(()).expect_err("why they cannot be read was added")),
+            };
+            return read.map(Dsn::Postgres).map_err(|error| keyword_form::in_keywords(error, text));
         }
         if go_form::is_go_form(text) {
             return go_form::parse(text).map(Dsn::MySql);

@@ -1,5 +1,6 @@
 //! PostgreSQL's keyword form: `host=localhost dbname=orders password='it''s'`.
 
+use super::postgres::NO_DATABASE;
 use super::postgres_params::UNKNOWN;
 use super::problem::{DsnError, DsnProblem, Problems};
 
@@ -31,8 +32,9 @@ pub(super) fn is_keyword_form(text: &str) -> bool {
     KEYWORDS.contains(&name.trim())
 }
 
-/// The pairs, with quotes and backslashes taken away.
-pub(super) fn pairs(text: &str, problems: &mut Problems) -> Vec<(String, String)> {
+/// The pairs, with quotes and backslashes taken away; `None` if they cannot be told apart to the end, which leaves
+/// nothing to judge.
+pub(super) fn pairs(text: &str, problems: &mut Problems) -> Option<Vec<(String, String)>> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
@@ -42,11 +44,16 @@ pub(super) fn pairs(text: &str, problems: &mut Problems) -> Vec<(String, String)
         let Some(after) = after.strip_prefix('=') else {
             // What stands there may be a part of a password with a space in it, so it is not shown.
             problems.add(PART, "a name without = was found: put values with spaces into ' '");
-            return pairs;
+            return None;
         };
         let Some((value, end)) = value(after.trim_start()) else {
-            problems.add(name, "its closing ' is missing");
-            return pairs;
+            // Another name may be a part of a password, too.
+            let part = if KEYWORDS.contains(&name.as_str()) { &name } else { PART };
+            problems.add(
+                part,
+                "a closing ' is missing: put values with spaces into ' ', and write \\' for a ' in one",
+            );
+            return None;
         };
         rest = end.trim_start();
         if pairs.iter().any(|(known, _)| *known == name) {
@@ -55,16 +62,21 @@ pub(super) fn pairs(text: &str, problems: &mut Problems) -> Vec<(String, String)
             pairs.push((name, value));
         }
     }
-    pairs
+    Some(pairs)
 }
 
 /// The part of the string that a problem with an unnamed part is about.
 const PART: &str = "keywords";
 
-/// Hides a name that is no parameter behind a password: it may be a piece of that.
-pub(super) fn without_the_password(error: DsnError, text: &str) -> DsnError {
+/// Tells the problems in the words of this form. A name that is no parameter behind a password is hidden: it may be a
+/// piece of that.
+pub(super) fn in_keywords(error: DsnError, text: &str) -> DsnError {
     let behind = text.split_once("password").map_or("", |(_, behind)| behind);
     error.told_otherwise(|problem| {
+        if problem.reason == NO_DATABASE {
+            let reason = "it is missing: name the database, as in dbname=orders".to_owned();
+            return Some(DsnProblem { part: "dbname".to_owned(), reason });
+        }
         let may_be_a_piece = problem.reason == UNKNOWN && behind.contains(&problem.part);
         let reason = "what follows the password is no parameter: put values with spaces into ' ', and write \\' for a ' in one";
         may_be_a_piece.then(|| DsnProblem { part: PART.to_owned(), reason: reason.to_owned() })
@@ -104,7 +116,7 @@ mod tests {
         let pairs = pairs(text, &mut problems);
         let expected = [("host", "a"), ("password", r"it's 'so' \"), ("dbname", "x y"), ("user", "")];
         let expected: Vec<_> = expected.map(|(n, v)| (n.to_owned(), v.to_owned())).into();
-        assert_eq!(pairs, expected);
+        assert_eq!(pairs, Some(expected));
         assert!(problems.or(()).is_ok());
     }
 
@@ -127,7 +139,7 @@ mod tests {
         fn a_quoted_value_reads_as_it_was(word in ".*") {
             let quoted = format!("password='{}'", word.replace('\\', r"\\").replace('\'', r"\'"));
             let pairs = pairs(&quoted, &mut Problems::default());
-            prop_assert_eq!(pairs, [("password".to_owned(), word)]);
+            prop_assert_eq!(pairs, Some(vec![("password".to_owned(), word)]));
         }
     }
 }

@@ -19,6 +19,9 @@ const NAMES: TlsNames = TlsNames {
     verifying: "sslmode=verify-full or verify-ca",
 };
 
+/// What is wrong with a URL that names none.
+pub(super) const NO_DATABASE: &str = "it is missing: write it after the host, as in postgres://host/orders";
+
 /// What stands between the program and the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooler {
@@ -92,7 +95,7 @@ impl PostgresDsn {
             dsn.tls.mode = Some(TlsMode::VerifyCa);
         }
         if dsn.database.is_empty() {
-            problems.add("database", "it is missing: write it after the host, as in postgres://host/orders");
+            problems.add("database", NO_DATABASE);
         }
         dsn.tls.check(&NAMES, &mut problems);
         problems.or(dsn)

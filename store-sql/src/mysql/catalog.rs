@@ -12,6 +12,9 @@ use crate::{Table, TableNames};
 const COLUMNS: &str = "select cast(table_name as char), cast(column_name as char) from information_schema.columns where \
                        table_schema = coalesce(?, database())";
 
+const VIEWS: &str = "select cast(table_name as char) from information_schema.views where table_schema = coalesce(?, \
+                     database())";
+
 const INDEXES: &str = "select cast(table_name as char), cast(index_name as char), cast(column_name as char) from \
                        information_schema.statistics where table_schema = coalesce(?, database()) and index_name <> \
                        'PRIMARY' order by table_name, index_name, seq_in_index";
@@ -61,6 +64,9 @@ pub(super) async fn found(connection: &mut Conn<'_>) -> Result<Found, sqlx::Erro
             indexes.entry(row.try_get(1)?).or_insert_with(new).columns.push(column.to_lowercase());
         }
     }
+    let query = sqlx::query_scalar::<_, String>(VIEWS).bind(names.schema());
+    found.views =
+        query.fetch_all(connection.raw()).await?.iter().filter_map(|name| named.table(name)).collect();
     found.note = note_in(connection, &found).await?;
     Ok(found)
 }

@@ -12,6 +12,11 @@ const COLUMNS: &str = "select c.relname::text, a.attname::text from pg_class c j
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped where c.relkind in ('r', 'p') and \
     c.relname = any($1) and case when $2::text is null then pg_table_is_visible(c.oid) else n.nspname = $2 end";
 
+/// What has the name of a table and is none: views, those that keep their rows, and tables of other servers.
+const VIEWS: &str = "select c.relname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in \
+    ('v', 'm', 'f') and c.relname = any($1) and case when $2::text is null then pg_table_is_visible(c.oid) else n.nspname = \
+    $2 end";
+
 const INDEXES: &str = "select c.relname::text, i.relname::text, x.indisvalid, array(select a.attname::text from \
     unnest(x.indkey::smallint[]) with ordinality k(number, place) join pg_attribute a on a.attrelid = c.oid and a.attnum = \
     k.number order by k.place) from pg_index x join pg_class c on c.oid = x.indrelid join pg_class i on i.oid = x.indexrelid \
@@ -38,6 +43,8 @@ pub(super) async fn found(connection: &mut Conn<'_>) -> Result<Found, sqlx::Erro
             found.tables.entry(table).or_default().indexes.insert(row.try_get(1)?, index);
         }
     }
+    let query = sqlx::query_scalar::<_, String>(VIEWS).bind(&named[..]).bind(names.schema());
+    found.views = query.fetch_all(connection.raw()).await?.iter().filter_map(|name| table_of(name)).collect();
     found.note = note_in(connection, &found).await?;
     Ok(found)
 }

@@ -2,6 +2,7 @@
 
 use workflow_core::adapter::{BackendError, ErrorKind};
 
+use super::said::said;
 use crate::certificate::is_certificate;
 
 /// What can be done about an error.
@@ -34,7 +35,7 @@ struct NoConnection(#[source] sqlx::Error);
 
 /// Says why no connection was had.
 pub(super) fn no_connection(cause: sqlx::Error) -> sqlx::Error {
-    sqlx::Error::AnyDriverError(Box::new(NoConnection(cause)))
+    sqlx::Error::AnyDriverError(Box::new(NoConnection(said(cause))))
 }
 
 /// The class of an error, and what to do about it.
@@ -124,7 +125,7 @@ pub(super) fn wrap(what: &str, place: &str, error: sqlx::Error) -> BackendError 
         Class::Closed => ErrorKind::Closed,
         Class::Data | Class::Never => ErrorKind::Permanent,
     };
-    BackendError::with_source(kind, format!("{what} in {place}: {advice}"), error)
+    BackendError::with_source(kind, format!("{what} in {place}: {advice}"), said(error))
 }
 
 /// A value in a row that cannot be what it is.

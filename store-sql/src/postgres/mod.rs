@@ -30,6 +30,7 @@ mod reading;
 mod relay;
 mod relay_right;
 mod right;
+mod said;
 mod schema;
 mod stamp;
 mod steps;

@@ -8,6 +8,7 @@ use workflow_core::adapter::{BackendError, Clock, ErrorKind, SystemClock};
 use super::catalog;
 use super::connect::{Conn, Place};
 use super::error::code;
+use super::said::said;
 use super::store::PostgresStore;
 use crate::schema::{
     self, Definition, Done, Duplicate, End, Found, MigrateError, Migration, Note, Order, Readiness, Target,
@@ -183,5 +184,5 @@ async fn lock(connection: &mut Conn<'_>, wanted: Wanted<'_>) -> Result<(), Migra
 }
 
 async fn execute(connection: &mut Conn<'_>, text: impl sqlx::SqlSafeStr) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(text).execute(connection.raw()).await.map(drop)
+    sqlx::raw_sql(text).execute(connection.raw()).await.map(drop).map_err(said)
 }

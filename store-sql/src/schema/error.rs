@@ -62,6 +62,17 @@ pub enum MigrateError {
         /// The columns that it would have.
         missing: Vec<String>,
     },
+    /// There is a view of a table's name.
+    #[error(
+        "{place}: {table} is a view, and the store needs a table of that name: name the table that is behind it, rename the \
+         view, or choose other names for the store's tables"
+    )]
+    View {
+        /// The database.
+        place: String,
+        /// The view.
+        table: String,
+    },
     /// The prefix is that of another store's tables.
     #[error(
         "{place}: the tables with the prefix {prefix:?} belong to {records} and {outbox}: choose another prefix, or these \

@@ -9,6 +9,8 @@ use crate::names::Table;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Found {
     pub(crate) tables: BTreeMap<Table, FoundTable>,
+    /// Views that have the names of tables.
+    pub(crate) views: BTreeSet<Table>,
     /// What is noted of them; `None` if nothing is.
     pub(crate) note: Option<Note>,
 }

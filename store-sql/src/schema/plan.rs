@@ -109,6 +109,10 @@ impl<'a> Planner<'a> {
 
     /// Refuses tables that have the names of the store's and are none of them.
     fn refuse_other_tables(&self) -> Result<(), MigrateError> {
+        if let Some(view) = self.found.views.first() {
+            let (place, table) = (self.wish.place.to_owned(), self.wish.names.table(*view));
+            return Err(MigrateError::View { place, table });
+        }
         for table in &self.definition.tables {
             let Some(found) = self.found.tables.get(&table.table) else { continue };
             let needed = match OF_THE_GUIDE.into_iter().find(|(guide, _)| *guide == table.table) {

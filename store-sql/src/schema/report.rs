@@ -67,6 +67,32 @@ impl fmt::Display for Done {
     }
 }
 
+impl Done {
+    /// The same as something that is still to be done, for a plan.
+    ///
+    /// ```
+    /// use store_sql::Done;
+    /// let made = Done::TableMade { table: "workflow_records".to_owned() };
+    /// assert_eq!(made.to_string(), "table workflow_records: made");
+    /// assert_eq!(made.planned(), "table workflow_records: would be made");
+    /// ```
+    pub fn planned(&self) -> String {
+        match self {
+            Done::TableMade { table } => format!("table {table}: would be made"),
+            Done::ColumnsAdded { table, columns } => {
+                format!("table {table}: {} would be added", columns.join(", "))
+            }
+            Done::IndexMade { table, index } => format!("table {table}: index {index} would be made"),
+            Done::IndexRemade { table, index } => {
+                format!("table {table}: index {index} would be made again, which is not whole")
+            }
+            Done::IndexDropped { table, index } => format!("table {table}: index {index} would be dropped"),
+            Done::RunCancelled { run_id } => format!("run {run_id}: would be cancelled as a duplicate"),
+            Done::VersionNoted { version } => format!("tables would be of version {version}"),
+        }
+    }
+}
+
 /// What a migration found and did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -8,6 +8,8 @@ use crate::schema::{Found, FoundIndex, FoundTable, Marks, Note, READ_MARKS, READ
 
 const TABLES: &str = "select name from sqlite_master where type = 'table' and name = ? collate nocase";
 
+const VIEWS: &str = "select count(*) from sqlite_master where type = 'view' and name = ? collate nocase";
+
 const COLUMNS: &str = "select name from pragma_table_info(?)";
 
 const INDEXES: &str = "select m.name, i.name from sqlite_master m join pragma_index_info(m.name) i where m.type = 'index' and \
@@ -20,6 +22,9 @@ pub(super) async fn found(connection: &mut Conn<'_>) -> Result<Found, sqlx::Erro
         if let Some(its) = found_table(connection, table).await? {
             found.tables.insert(table, its);
         }
+        let name = connection.names().table(table);
+        let views: i64 = sqlx::query_scalar(VIEWS).bind(name).fetch_one(connection.raw()).await?;
+        found.views.extend((views > 0).then_some(table));
     }
     found.note = note_in(connection, found.tables.get(&Table::Schema)).await?;
     Ok(found)

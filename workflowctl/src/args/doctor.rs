@@ -1,6 +1,6 @@
 //! The arguments of `doctor`.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use clap::Args;
@@ -14,14 +14,14 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "CONNECTIONS", default_value = "25")]
     pub(crate) max_open: NonZeroU32,
     /// For how long the pool of a process uses a connection
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = times::duration)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = lifetime)]
     pub(crate) max_lifetime: Duration,
     /// How many processes use the database
     #[arg(long, value_name = "PROCESSES", default_value = "1")]
     pub(crate) processes: NonZeroU32,
     /// The largest object that is to be taken, in bytes [default: 1 MiB, or what the server takes]
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) object_bytes_max: Option<u64>,
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) object_bytes_max: Option<NonZeroU64>,
     /// All programs write to one node of a Galera cluster
     #[arg(long)]
     pub(crate) single_writer: bool,
@@ -31,4 +31,14 @@ pub(crate) struct DoctorArgs {
     /// For how long a run that nothing drives may stay where it is
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = times::duration)]
     pub(crate) quiet_max: Duration,
+}
+
+/// A pool would do nothing but connect if it used a connection for no time.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = times::duration(text)?;
+    if lifetime.is_zero() { Err("it is too short: at least 1s".to_owned()) } else { Ok(lifetime) }
+}
+
+fn bytes(text: &str) -> Result<NonZeroU64, String> {
+    text.parse().map_err(|_| "it is a number of bytes, from 1 on".to_owned())
 }

@@ -143,8 +143,8 @@ fn foreign_id(text: &str) -> Result<ForeignId, String> {
 }
 
 fn status(text: &str) -> Result<StatusCode, String> {
-    let number: i32 = text.parse().map_err(|_| "a status is named by its number".to_owned())?;
-    StatusCode::new(number).map_err(|error| error.to_string())
+    let number = text.parse().ok().and_then(|number| StatusCode::new(number).ok());
+    number.ok_or_else(|| format!("a status is named by its number, from 1 to {}", i32::MAX))
 }
 
 fn version(text: &str) -> Result<Version, String> {

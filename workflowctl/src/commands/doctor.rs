@@ -1,6 +1,6 @@
 //! `doctor`: whether a database is fit to run workflows on, and what to change if it is not.
 
-use store_sql::config::PoolOptions;
+use store_sql::config::{Dsn, PoolOptions};
 use store_sql::doctor::{DoctorOptions, Report, Verdict, examine};
 
 use super::Answer;
@@ -11,7 +11,7 @@ use crate::settings::Settings;
 
 pub(crate) async fn run(args: &DoctorArgs, settings: &Settings, output: &Output) -> Result<Answer, Failure> {
     let report = examine(&settings.dsn, &options(args, settings)).await;
-    output.show(&report, human)?;
+    output.show(&report, |report| human(report, &settings.dsn))?;
     Ok(match report.verdict() {
         Verdict::Healthy => Answer::Done,
         Verdict::Findings => Answer::Findings,
@@ -28,13 +28,15 @@ fn options(args: &DoctorArgs, settings: &Settings) -> DoctorOptions {
         .waiting_max(args.waiting_max)
         .quiet_max(args.quiet_max);
     let options = match args.object_bytes_max {
-        Some(bytes) => options.object_bytes_max(bytes),
+        Some(bytes) => options.object_bytes_max(bytes.get()),
         None => options,
     };
     if args.single_writer { options.single_writer() } else { options }
 }
 
-/// The report's own table; what servers say in it must not steer a terminal.
-fn human(report: &Report) -> String {
-    report.to_string().lines().map(|line| plain(line) + "\n").collect()
+/// The report's own table, and of which database it is, without its password; what servers say must not steer a
+/// terminal.
+fn human(report: &Report, dsn: &Dsn) -> String {
+    let text = format!("{report}database: {dsn}");
+    text.lines().map(|line| plain(line) + "\n").collect()
 }

@@ -50,7 +50,11 @@ impl Migrated {
             after: if dry_run { migration.from } else { Some(migration.to) },
             program: SchemaVersion::made_by_this_program(),
             adopted: migration.adopted,
-            steps: migration.done.iter().map(ToString::to_string).collect(),
+            steps: migration
+                .done
+                .iter()
+                .map(|done| if dry_run { done.planned() } else { done.to_string() })
+                .collect(),
         }
     }
 }

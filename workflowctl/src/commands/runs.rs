@@ -1,8 +1,8 @@
 //! `runs`: listed and shown.
 
 use serde::Serialize;
-use workflow_core::RunId;
 use workflow_core::adapter::{Backend, BackendError, HistoryQuery, ListQuery, Page};
+use workflow_core::{RunId, Timestamp};
 
 use super::Answer;
 use super::records::{self, Entry, Run};
@@ -26,13 +26,18 @@ pub(crate) async fn list(args: &ListArgs, settings: &Settings, output: &Output) 
     let page = page(args)?;
     let backend = Backend::from(settings.connect().await?);
     let now = backend.store().clock().now();
+    let (created_from, created_before) = (
+        args.created_from.map(|moment| moment.instant(now)),
+        args.created_before.map(|moment| moment.instant(now)),
+    );
+    in_order(created_from, created_before)?;
     let query = ListQuery {
         workflow_name: args.workflow.clone(),
         foreign_ids: args.foreign_ids.clone(),
         statuses: args.statuses.clone(),
         run_states: args.states.iter().flat_map(|filter| filter.0.iter().copied()).collect(),
-        created_from: args.created_from.map(|moment| moment.instant(now)),
-        created_before: args.created_before.map(|moment| moment.instant(now)),
+        created_from,
+        created_before,
         newest_first: args.newest_first,
         page,
         limit: args.limit,
@@ -49,6 +54,15 @@ pub(crate) async fn list(args: &ListArgs, settings: &Settings, output: &Output) 
         note(&format!("not shown: {unreadable}"));
     }
     Ok(Answer::unless(!runs.unreadable.is_empty()))
+}
+
+/// Refuses a time in which nothing can have been created.
+fn in_order(from: Option<Timestamp>, before: Option<Timestamp>) -> Result<(), Failure> {
+    let mut problems = Problems::default();
+    if from.zip(before).is_some_and(|(from, before)| from > before) {
+        problems.add("--created-from", "it is later than --created-before: nothing was created in between");
+    }
+    problems.or(Some(()))
 }
 
 /// Where the list begins; a token holds for the order in which it was given.

@@ -63,7 +63,7 @@ fn completions_are_made_for_each_shell() {
 
 #[test]
 fn what_makes_no_sense_is_refused_with_the_reason() {
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 20] = [
         (&[], "Usage"),
         (&["archive"], "--older-than"),
         (&["archive", "--older-than", "-3d"], "never negative"),
@@ -75,7 +75,12 @@ fn what_makes_no_sense_is_refused_with_the_reason() {
         (&["archive", "--older-than", "3d", "--into", "workflow_history"], "store's own tables"),
         (&["archive", "--older-than", "3d", "--batch", "0"], "from 1 to 10000"),
         (&["archive", "--older-than", "3d", "--rate", "-1"], "rate"),
-        (&["runs", "list", "--status", "-1"], "status"),
+        (&["runs", "list", "--status", "-1"], "from 1 to 2147483647"),
+        (&["runs", "list", "--status", "99999999999"], "from 1 to 2147483647"),
+        (&["runs", "list", "--status", "paid"], "from 1 to 2147483647"),
+        (&["doctor", "--max-lifetime", "0s"], "at least 1s"),
+        (&["doctor", "--object-bytes-max", "0"], "from 1 on"),
+        (&["doctor", "--max-open", "0"], "--max-open"),
         (&["runs", "list", "--after", "o12"], "no token of this list"),
         (&["runs", "show", "order-17"], "a UUID"),
         (&["outbox", "dead-letters", "discard", "x", "--all"], "cannot be used with"),

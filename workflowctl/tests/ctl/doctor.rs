@@ -15,10 +15,8 @@ async fn change(place: &Place, text: &'static str) {
 async fn a_healthy_database_ends_with_0() {
     let place = Place::fresh().await;
     let people = place.run(&["doctor"]).ended(0);
-    assert_eq!(
-        (people.out.as_str(), people.error.as_str()),
-        ("healthy: errors 0, warnings 0, notes 0\n", "")
-    );
+    let told = format!("healthy: errors 0, warnings 0, notes 0\ndatabase: {}?mode=rwc\n", place.url());
+    assert_eq!((people.out, people.error.as_str()), (told, ""));
     let json = place.run(&["doctor", "--json"]).ended(0).json();
     assert_eq!(json, serde_json::json!({"ok": true, "findings": []}));
 }

@@ -133,3 +133,14 @@ async fn a_history_is_told_version_by_version() {
     );
     place.run(&["runs", "history", "0198b6b4-7d0a-7000-8000-000000000000"]).ended(1);
 }
+
+#[tokio::test]
+async fn a_time_that_ends_before_it_begins_is_refused() {
+    let place = Place::fresh().await;
+    for (from, before) in [("2026-05-02", "2026-05-01"), ("1d", "7d"), ("2999-01-01", "0s")] {
+        let range = ["runs", "list", "--created-from", from, "--created-before", before];
+        let answer = place.run(&range).ended(2);
+        assert!(answer.error.contains("--created-from: it is later"), "{answer:?}");
+    }
+    place.run(&["runs", "list", "--created-from", "7d", "--created-before", "1d"]).ended(0);
+}

@@ -112,3 +112,23 @@ fn a_server_that_cannot_be_reached_is_named_without_its_password() {
         assert!(!answer.all().contains("hunter2"), "{answer:?}");
     }
 }
+
+#[test]
+fn what_never_ends_is_not_read_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| Answer::of(&ctl(folder.path(), args).output().unwrap()).ended(2).error;
+    let password = ["sizes", "--database", "mysql://me@127.0.0.1:1/orders", "--password-file", "/dev/zero"];
+    assert!(run(&password).contains("/dev/zero cannot be read: it has more than 64 KiB"));
+    let config = run(&["sizes", "--config", "/dev/zero"]);
+    assert!(config.contains("/dev/zero: it cannot be read: it has more than 1024 KiB"), "{config}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_the_only_complaint() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("broken.toml"), "database = \n").unwrap();
+    for file in ["broken.toml", "none.toml", "/"] {
+        let answer = Answer::of(&ctl(folder.path(), &["sizes", "--config", file]).output().unwrap()).ended(2);
+        assert!(answer.error.contains(file) && !answer.error.contains("there is none"), "{}", answer.error);
+    }
+}

@@ -2,7 +2,9 @@
 
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
+use crate::mysql_support::Database;
 use crate::place::{Answer, Place, ctl};
+use crate::schemas::Schema;
 
 #[test]
 fn tables_are_made_once_and_a_dry_run_makes_none() {
@@ -16,6 +18,10 @@ fn tables_are_made_once_and_a_dry_run_makes_none() {
         (dry["before"].as_i64(), dry["after"].as_i64(), dry["dry_run"].as_bool()),
         (None, None, Some(true))
     );
+    let planned: Vec<&str> =
+        dry["steps"].as_array().unwrap().iter().map(|step| step.as_str().unwrap()).collect();
+    assert!(planned.contains(&"table workflow_records: would be made"), "{planned:?}");
+    assert!(planned.iter().all(|step| step.contains("would be")), "{planned:?}");
     assert!(!folder.path().join("orders.db").exists());
     assert!(run(&["sizes"]).ended(2).error.contains("orders.db"), "nothing is made by looking");
     assert!(!folder.path().join("orders.db").exists());
@@ -84,7 +90,8 @@ fn tables_have_the_indexes_and_names_that_are_asked_for() {
         made["steps"].as_array().unwrap().iter().map(|step| step.as_str().unwrap()).collect();
     assert!(steps.contains(&"table shop_records: made"), "{steps:?}");
     let planned = run(&[&migrate[..], &["--indexes", "guide", "--dry-run"]].concat()).ended(1).out;
-    assert!(planned.contains("made index shop_idx_run_state"), "{planned}");
+    assert!(planned.contains("index shop_idx_run_state would be made"), "{planned}");
+    assert!(!planned.contains(": made") && !planned.contains(" now"), "{planned}");
     run(&[&migrate[..], &["--indexes", "guide"]].concat()).ended(0);
     let dropped = run(&[&migrate[..], &["--indexes", "lean"]].concat()).ended(0).out;
     assert!(dropped.contains("dropped index shop_idx_run_state"), "{dropped}");
@@ -126,4 +133,53 @@ async fn sizes_are_shown_largest_first() {
     assert_eq!(records["rows_estimate"], 50);
     let human = place.run(&["sizes"]).ended(0).out;
     assert!(human.starts_with("TABLE") && human.contains("workflow_history"), "{human}");
+}
+
+/// A view in the place of a table, which is told by `migrate` and by the doctor.
+fn tells_of_the_view(url: &str) {
+    let here = std::path::Path::new(".");
+    let run =
+        |args: &[&str]| Answer::of(&ctl(here, &[args, &["--database", url]].concat()).output().unwrap());
+    for command in [&["migrate"][..], &["migrate", "--dry-run"]] {
+        let answer = run(command).ended(2);
+        assert!(answer.error.contains("workflow_slots is a view"), "{answer:?}");
+    }
+    let answer = run(&["doctor", "--max-open", "2"]).ended(1);
+    assert!(answer.out.contains("workflow_slots is a view"), "{answer:?}");
+}
+
+const VIEW: &str = "create view workflow_slots as select 1 as slot";
+
+#[tokio::test]
+async fn a_view_in_a_files_place_of_a_table_is_called_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("orders.db").display());
+    let mut connection = SqliteConnection::connect(&format!("{url}?mode=rwc")).await.unwrap();
+    sqlx::raw_sql(VIEW).execute(&mut connection).await.unwrap();
+    tells_of_the_view(&url);
+}
+
+#[tokio::test]
+async fn a_view_in_a_mariadbs_place_of_a_table_is_called_one() {
+    let database = Database::fresh().await;
+    database.run(VIEW).await;
+    tells_of_the_view(&database.url());
+}
+
+#[tokio::test]
+async fn a_view_in_a_postgresqls_place_of_a_table_is_called_one() {
+    let schema = Schema::fresh().await;
+    schema.run(VIEW).await;
+    tells_of_the_view(&schema.url());
+}
+
+/// The driver would add a line of the server's own source.
+#[tokio::test]
+async fn what_a_postgresql_says_has_no_line_of_its_source() {
+    let schema = Schema::fresh().await;
+    let url = schema.url().replace("workflow?", "nowhere?");
+    let answer =
+        Answer::of(&ctl(std::path::Path::new("."), &["migrate", "--database", &url]).output().unwrap())
+            .ended(2);
+    assert!(answer.error.contains("does not exist") && !answer.error.contains("at line"), "{answer:?}");
 }

@@ -30,7 +30,7 @@ const KEYS: [(&str, &str); 17] = [
 ];
 
 /// Columns whose values are ASCII.
-const ASCII: [&str; 4] = ["run_id", "last_event_id", "paused_by", "id"];
+const ASCII: [&str; 5] = ["run_id", "last_event_id", "paused_by", "id", "doorbell"];
 
 /// A column with text in it.
 #[derive(Clone, Debug, Default)]
@@ -294,6 +294,7 @@ mod tests {
             ("foreign_id", "utf8mb4", "utf8mb4_uca1400_ai_ci", &["collation-merges-keys"]),
             ("run_id", "utf8mb4", "utf8mb4_unicode_ci", &[]),
             ("run_id", "ascii", "ascii_bin", &[]),
+            ("doorbell", "ascii", "ascii_bin", &[]),
             ("foreign_id", "latin1", "latin1_swedish_ci", &["charset-not-utf8mb4"]),
             ("foreign_id", "utf8mb3", "utf8mb3_bin", &["charset-not-utf8mb4"]),
         ];

@@ -14,6 +14,8 @@ use crate::names::{TWIN, TWINNED};
 pub(in crate::doctor) struct Facts {
     /// The columns of each table.
     tables: BTreeMap<String, BTreeSet<String>>,
+    /// Views that have the names of tables.
+    views: BTreeSet<&'static str>,
     /// The version of the tables, and the oldest program that they tolerate.
     noted: Option<(i64, i64)>,
 }
@@ -44,6 +46,19 @@ fn columns_text(dialect: Dialect) -> &'static str {
     }
 }
 
+fn views_text(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::MySql => {
+            "select table_name from information_schema.views where table_schema = {schema} and lower(table_name) in \
+             ({tables})"
+        }
+        Dialect::Postgres => {
+            "select c.relname from pg_class c where c.relkind in ('v', 'm', 'f') and c.relname in ({tables}) and {visible}"
+        }
+        Dialect::Sqlite => "select name from sqlite_master where type = 'view' and lower(name) in ({tables})",
+    }
+}
+
 impl Facts {
     /// Whether the records have twins of their key columns, as tables that were taken over have on MariaDB and MySQL.
     pub(in crate::doctor) fn has_twins(&self) -> bool {
@@ -61,6 +76,9 @@ pub(in crate::doctor) async fn gather(session: &mut Session) -> Result<Facts, sq
             facts.tables.entry(table.to_owned()).or_default().insert(column);
         }
     }
+    let views = session.catalogue(views_text(session.dialect())).await?;
+    facts.views =
+        views.into_iter().flatten().flatten().filter_map(|own| session.names().table(&own)).collect();
     if facts.tables.contains_key("workflow_schema") {
         let rows = session.rows("select version, oldest_program from workflow_schema").await?;
         facts.noted = rows
@@ -79,6 +97,9 @@ pub(in crate::doctor) fn judge(facts: &Facts, cx: &Context, wanted: i64) -> Judg
         usable: false,
         records,
     };
+    if !facts.views.is_empty() {
+        return Judgement { findings: views(facts, cx), usable: false, records: false };
+    }
     let ours = facts.tables.get("workflow_records").is_some_and(|columns| columns.contains("version"));
     match facts.noted {
         None if records && !ours => stop(
@@ -119,6 +140,16 @@ pub(in crate::doctor) fn judge(facts: &Facts, cx: &Context, wanted: i64) -> Judg
     }
 }
 
+fn views(facts: &Facts, cx: &Context) -> Vec<Finding> {
+    let finding = |view: &&str| {
+        let message = format!("{view} is a view, and a table of that name is needed");
+        let fix =
+            format!("name the table that is behind the view, or rename the view; then run: {}", cx.migrate());
+        Finding::error(FindingId::TableMissing, message, fix)
+    };
+    facts.views.iter().map(finding).collect()
+}
+
 fn missing(facts: &Facts, cx: &Context) -> Vec<Finding> {
     let fix = format!("run: {}", cx.migrate());
     let mut findings = Vec::new();
@@ -145,7 +176,7 @@ mod tests {
     fn whole(noted: Option<(i64, i64)>) -> Facts {
         let columns = |table| expected::columns(Dialect::Postgres, table).into_iter().collect();
         let tables = expected::tables().map(|table| (table.to_owned(), columns(table))).collect();
-        Facts { tables, noted }
+        Facts { tables, noted, ..Facts::default() }
     }
 
     fn ids(facts: &Facts) -> (Vec<&'static str>, bool) {
@@ -166,8 +197,18 @@ mod tests {
     #[test]
     fn tables_of_the_guide_can_be_adopted() {
         let columns = ["workflow_name", "foreign_id", "run_id"].map(str::to_owned).into();
-        let facts = Facts { tables: [("workflow_records".to_owned(), columns)].into(), noted: None };
+        let facts = Facts { tables: [("workflow_records".to_owned(), columns)].into(), ..Facts::default() };
         assert_eq!(ids(&facts), (vec!["schema-of-the-guide"], false));
+    }
+
+    #[test]
+    fn a_view_is_called_one() {
+        for noted in [None, Some((3, 1))] {
+            let facts = Facts { views: ["workflow_slots"].into(), ..whole(noted) };
+            assert_eq!(ids(&facts), (vec!["table-missing"], false));
+            let judged = judge(&facts, &Context::sample(Dialect::Postgres), 3);
+            assert!(judged.findings[0].message.starts_with("workflow_slots is a view"), "{judged:?}");
+        }
     }
 
     #[test]
