@@ -73,7 +73,7 @@ async fn programs_that_start_together_make_the_tables_once() {
         .fetch_one(&mut connection)
         .await
         .unwrap();
-    assert_eq!((row.get::<i64, _>(0), row.get::<i32, _>(1)), (1, 2));
+    assert_eq!((row.get::<i64, _>(0), row.get::<i32, _>(1)), (1, 3));
     connection.close().await.unwrap();
 }
 

@@ -20,6 +20,9 @@ use crate::decided::Decided;
 /// them would undo many others.
 const WARY_COMMITS: u32 = 200;
 
+/// Objects that are larger are not handed from one part of a statement to the next.
+const OBJECT_BYTES_MAX: usize = 256 * 1024;
+
 /// The roles' epochs, under a lock that a new owner waits for, beside how many runs were moved and made.
 ///
 /// A run is moved if its version is the expected one in the column and in `meta`, where the Go library counts: ours are
@@ -71,7 +74,9 @@ pub(super) fn is_plain(each: &Decided<'_>) -> bool {
     let looks = |effect: &Effect| matches!(effect, Effect::TakeSlot(_) | Effect::PutCallback(_));
     // The index of live runs does not keep one that is finished from the start from standing beside a live one.
     let goes_on = |each: &Decided<'_>| each.record.as_ref().is_some_and(|record| record.run_state.is_live());
+    let small = |each: &Decided<'_>| each.record.iter().all(|record| record.object.len() <= OBJECT_BYTES_MAX);
     Transition::of(each).is_some()
+        && small(each)
         && (each.change.expect != Expect::Absent || goes_on(each))
         && !each.change.effects.iter().any(looks)
 }
