@@ -60,6 +60,7 @@ pub(crate) async fn use_it<S: Store>(store: &S) {
     store.retry(&key_of_retry).await.unwrap();
     look_at_it(store, &one).await;
     store_over(store, &one, &completed(&one)).await;
+    store.commit(Vec::new(), one.last_event_id.into_iter().collect()).await.unwrap();
     ack_all(store).await;
     store.purge(&orders(), Duration::ZERO, 100).await.unwrap();
 }
