@@ -340,6 +340,7 @@ fn given_and_done(run: &Record) -> (Vec<Effect>, [Vec<Effect>; 2]) {
         Effect::ReplaceRetry(retry_row(run, "p", None)),
         Effect::DeleteRetry(retry_key(run, "q")),
         Effect::ApplyCallback { status: status(1), key: "k".into() },
+        Effect::ForgetSlots(slot()),
     ];
     (given, [some, vec![Effect::CancelTimers(None), Effect::Scrub, Effect::DeleteRetries]])
 }

@@ -7,7 +7,6 @@ use workflow_core::adapter::{DeadLetter, Effect, NewTimer, RetryKey, RetryUpdate
 use workflow_core::{RunId, StatusCode, Timestamp, Version, encode_outbox};
 
 use super::bulk::{Bound, Bulk};
-use super::keys::bind_slot;
 use super::named::{Named, delete_of_runs, delete_outbox, named_runs};
 use super::rows::{datetime, run_id, value};
 use super::server::Conn;
@@ -82,10 +81,13 @@ const PUT_DEAD_LETTER: Bulk = Bulk::insert(
     " on duplicate key update id = workflow_dead_letters.id",
 );
 
-const FORGET_SLOTS: Bulk = Bulk::any_where(
-    "delete s from workflow_slots s force index (primary) where ",
-    "(s.workflow_name = ? and s.foreign_id = ? and s.spec = ? and s.slot <= ?)",
-    "",
+/// The end of a range is found by a look at the row behind it, which may be another schedule's: the slots are those of equal
+/// keys, and their instants are compared afterwards.
+const FORGET_SLOTS: Named = Named(
+    "delete s from json_table(?, '$[*]' columns (workflow_name varchar(100) character set utf8mb4 path '$[0]', foreign_id \
+     varchar(255) character set utf8mb4 path '$[1]', spec varchar(255) character set utf8mb4 path '$[2]', slot datetime(3) \
+     path '$[3]')) d straight_join workflow_slots s force index (primary) on s.workflow_name = d.workflow_name and \
+     s.foreign_id = d.foreign_id and s.spec = d.spec where s.slot <= d.slot",
 );
 
 const APPLY_CALLBACK: Bulk = Bulk::any_where(
@@ -200,7 +202,7 @@ impl<'a> Effects<'a> {
             .run_weighed(connection, &self.dead_letters, bytes, |q, letter| bind_dead_letter(q, letter, now))
             .await?;
         delete_outbox(connection, &self.delete_outbox).await?;
-        FORGET_SLOTS.run(connection, &self.forget_slots, |q, key| bind_slot(q, key)).await?;
+        FORGET_SLOTS.run(connection, &self.forget_slots, |key| name_slot(key)).await?;
         let apply = &self.apply_callbacks;
         APPLY_CALLBACK
             .run(connection, apply, |q, (run_id, status, key)| {
@@ -260,6 +262,11 @@ pub(super) fn bind_run<'q>(query: Bound<'q>, run_id: &RunId) -> Bound<'q> {
 /// A run's key in a list of keys.
 pub(super) fn name_run(run_id: &RunId) -> Value {
     Value::from(run_id.to_string())
+}
+
+fn name_slot(key: &SlotKey) -> Value {
+    let slot = datetime(key.slot).format("%Y-%m-%d %H:%M:%S%.3f").to_string();
+    json!([key.workflow_name.as_str(), key.foreign_id.as_str(), &*key.spec, slot])
 }
 
 fn name_retry(key: &RetryKey) -> Value {

@@ -197,7 +197,7 @@ fn callbacks<'a>(keys: &[(usize, Key<'a>)]) -> Vec<(RunId, &'a Callback)> {
     keys.iter().filter_map(callback).collect()
 }
 
-pub(super) fn bind_slot<'q>(query: Bound<'q>, key: &'q SlotKey) -> Bound<'q> {
+fn bind_slot<'q>(query: Bound<'q>, key: &'q SlotKey) -> Bound<'q> {
     query
         .bind(key.workflow_name.as_str())
         .bind(key.foreign_id.as_str())

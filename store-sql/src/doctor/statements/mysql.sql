@@ -17,7 +17,7 @@ delete o from json_table({keys}, '$[*]' columns (id varchar(255) character set a
 delete r from json_table({keys}, '$[*]' columns (run_id varchar(64) character set ascii path '$[0]', version bigint path '$[1]', process varchar(255) character set utf8mb4 path '$[2]')) d straight_join workflow_retries r force index (primary) on r.run_id = d.run_id and r.version = d.version and r.process = d.process;
 
 -- PRIMARY
-delete s from workflow_slots s force index (primary) where (s.workflow_name = {workflow} and s.foreign_id = {foreign_id} and s.spec = {text} and s.slot <= {at});
+delete s from json_table({keys}, '$[*]' columns (workflow_name varchar(100) character set utf8mb4 path '$[0]', foreign_id varchar(255) character set utf8mb4 path '$[1]', spec varchar(255) character set utf8mb4 path '$[2]', slot datetime(3) path '$[3]')) d straight_join workflow_slots s force index (primary) on s.workflow_name = d.workflow_name and s.foreign_id = d.foreign_id and s.spec = d.spec where s.slot <= d.slot;
 
 -- workflow_dead_letters_by_run
 delete t from json_table({keys}, '$[*]' columns (run_id varchar(64) character set ascii path '$')) d straight_join workflow_dead_letters t force index (workflow_dead_letters_by_run) on t.run_id = d.run_id;
