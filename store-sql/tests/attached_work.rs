@@ -218,4 +218,9 @@ async fn work_that_waits_for_a_lock_holds_up_nobody() {
     let mut holder = schema.session().await;
     sqlx::raw_sql(HOLD).execute(&mut holder).await.unwrap();
     others_go_on(postgres.into(), &schema.url(), holder).await;
+    let (database, _) = mysql().await;
+    let mysql = database.open_with(MySql::options().lock_timeout(minute).pool(pool)).await;
+    let mut holder = database.beside().await;
+    sqlx::raw_sql(HOLD).execute(&mut holder).await.unwrap();
+    others_go_on(mysql.into(), &database.url(), holder).await;
 }

@@ -19,7 +19,8 @@ use store_sql::{Database, Sqlite};
 use workflow_core::testing::ManualClock;
 
 /// What stands for values in the list for MariaDB and MySQL.
-const VALUES: [&str; 7] = ["{run}", "{workflow}", "{foreign_id}", "{text}", "{since}", "{at}", "{n}"];
+const VALUES: [&str; 8] =
+    ["{keys}", "{run}", "{workflow}", "{foreign_id}", "{text}", "{since}", "{at}", "{n}"];
 
 /// A statement in one form, for however many rows it is sent: with one mark for values, and each group of them once.
 fn one_form(text: &str) -> String {

@@ -15,10 +15,11 @@ use store_sql::mysql::{MySqlStore, attach};
 use tokio::sync::{Barrier, Notify};
 use tokio::task::JoinSet;
 use workflow_conformance::samples::{
-    commit_one, creation, fence, found, new_run, role, start, stepped, update,
+    callback, commit_one, completed, creation, dead_letter, effects_at, fence, found, new_run, orders,
+    retry_key, retry_row, role, slot, start, status, stepped, timer, timer_key, update,
 };
-use workflow_core::Record;
-use workflow_core::adapter::{Change, Effect, EpochClaim, ErrorKind, Outcome, Store};
+use workflow_core::adapter::{Change, Effect, EpochClaim, ErrorKind, Outcome, SlotKey, Store};
+use workflow_core::{Due, EventId, Record};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn racing_triggers_and_steps_of_two_handles_leave_every_version_once() {
@@ -291,4 +292,92 @@ async fn killed_sessions_leave_no_record_without_its_event() {
     assert!((known..=known + late).contains(&stored.unsigned_abs()), "{known} and {late}, but {stored}");
     assert_eq!(inconsistencies(&database).await, 0);
     connection.close().await.unwrap();
+}
+
+/// What a transaction beside the store has written and holds: a row in every table, before and behind all others.
+const BESIDE: &str = "begin;
+insert into workflow_records (workflow_name, foreign_id, run_id, run_state, status, object, created_at, updated_at, version)
+ values ('other', 'a', '0', 5, 1, '', '2000-01-01', '2000-01-01', 1), ('other', 'b', 'z', 5, 1, '', now(3), now(3), 1);
+insert into workflow_outbox (id, workflow_name, created_at) values ('0', 'other', now(3)), ('z', 'other', now(3));
+insert into workflow_timeouts (run_id, entered, name, workflow_name, foreign_id, status, expire_at, created_at)
+ values ('0', 1, '0', 'other', 'a', 1, now(3), now(3)), ('z', 1, '0', 'other', 'a', 1, now(3), now(3));
+insert into workflow_retries (run_id, version, process, workflow_name, attempt, last_error, event)
+ values ('0', 1, 'p', 'other', 1, '', ''), ('z', 1, 'p', 'other', 1, '', '');
+insert into workflow_history (run_id, version, workflow_name, to_status, run_state, reason, actor, attempt, duration_us, at)
+ values ('0', 1, 'other', 1, 1, '', 'step', 1, 1, now(3)), ('z', 1, 'other', 1, 1, '', 'step', 1, 1, now(3));
+insert into workflow_dead_letters (id, workflow_name, run_id, version, process, reason, data, created_at)
+ values ('0', 'other', '0', 1, 'p', '', '', now(3)), ('z', 'other', 'z', 1, 'p', '', '', now(3));
+insert into workflow_inbox (run_id, status, `key`, payload, applied, noted)
+ values ('0', 1, 'k', '', 0, 1), ('z', 1, 'k', '', 0, 1);
+insert into workflow_slots (workflow_name, foreign_id, spec, slot)
+ values ('a', 'a', '@daily', now(3)), ('z', 'z', '@daily', now(3))";
+
+/// Makes changes, each of which must be stored.
+async fn all_stored(store: &MySqlStore, changes: Vec<Change>, acked: Vec<EventId>) {
+    let outcomes = store.commit(changes, acked).await.unwrap();
+    assert!(outcomes.iter().all(|each| matches!(each, Outcome::Stored(_))), "{outcomes:?}");
+}
+
+/// What a run is given, and what is then done to it.
+fn given_and_done(run: &Record) -> (Vec<Effect>, [Vec<Effect>; 2]) {
+    let callback = |name: &str| Effect::PutCallback(callback(1, name));
+    let slot = || SlotKey { foreign_id: run.foreign_id.clone(), ..slot(1) };
+    let given = vec![
+        timer(run, "0", Due::In(Duration::ZERO)),
+        timer(run, "1", Due::In(Duration::ZERO)),
+        Effect::PutRetry(retry_row(run, "p", None)),
+        Effect::PutRetry(retry_row(run, "q", None)),
+        callback("k"),
+        callback("l"),
+        Effect::TakeSlot(slot()),
+        Effect::PutDeadLetter(dead_letter(run, &run.run_id.to_string())),
+    ];
+    let some = vec![
+        Effect::HoldTimer(timer_key(run, "0")),
+        Effect::ReleaseTimers,
+        Effect::CompleteTimer(timer_key(run, "0")),
+        Effect::CancelTimers(Some(run.version)),
+        Effect::ReplaceRetry(retry_row(run, "p", None)),
+        Effect::DeleteRetry(retry_key(run, "q")),
+        Effect::ApplyCallback { status: status(1), key: "k".into() },
+        Effect::ForgetSlots(slot()),
+    ];
+    (given, [some, vec![Effect::CancelTimers(None), Effect::Scrub, Effect::DeleteRetries]])
+}
+
+/// Does everything that looks rows up and locks them to so many runs, beside a transaction that ends only afterwards.
+async fn use_beside(runs: usize) {
+    let database = Database::fresh().await;
+    let backend = database.open_with(MySql::options().lock_timeout(Duration::from_secs(1))).await;
+    let store = backend.store();
+    let mut started = Vec::new();
+    for number in 0..runs {
+        started.push(start(store, &format!("order-{number}")).await);
+    }
+    let (given, done): (Vec<_>, Vec<_>) = started.iter().map(|run| given_and_done(run)).unzip();
+    let at = |(run, effects): (&Arc<Record>, Vec<Effect>)| effects_at(run, effects);
+    all_stored(store, started.iter().zip(given).map(at).collect(), Vec::new()).await;
+    let mut beside = database.beside().await;
+    sqlx::raw_sql(BESIDE).execute(&mut beside).await.unwrap();
+    let (some, rest): (Vec<_>, Vec<_>) = done.into_iter().map(|[some, rest]| (some, rest)).unzip();
+    all_stored(store, started.iter().zip(some).map(at).collect(), Vec::new()).await;
+    all_stored(store, started.iter().zip(rest).map(at).collect(), Vec::new()).await;
+    let acked = started.iter().filter_map(|run| run.last_event_id).collect();
+    let ended = started.iter().map(|run| update(run, &completed(run))).collect();
+    all_stored(store, ended, acked).await;
+    let mut ids = Vec::new();
+    for run in &started {
+        ids.extend(found(store, run.run_id).await.unwrap().last_event_id);
+    }
+    all_stored(store, Vec::new(), ids).await;
+    assert_eq!(store.purge(&orders(), Duration::ZERO, 1000).await.unwrap(), runs as u64);
+    beside.close().await.unwrap();
+}
+
+/// The smaller a table is, the sooner the server would rather read the whole of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_a_transaction_beside_hold_up_no_other() {
+    for runs in [1, 2, 3, 10, 40] {
+        use_beside(runs).await;
+    }
 }

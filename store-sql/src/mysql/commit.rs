@@ -12,6 +12,7 @@ use super::decide::decide;
 use super::effects::Effects;
 use super::error::{is_lost, is_no_savepoint};
 use super::keys;
+use super::named::delete_outbox;
 use super::rows::datetime;
 use super::server::Conn;
 use super::transaction::Ended;
@@ -37,9 +38,6 @@ const INSERT_OUTBOX: Bulk = Bulk::insert(
     "(?,?,?,?,?,?,?)",
     " on duplicate key update id = workflow_outbox.id",
 );
-
-const DELETE_OUTBOX: Bulk =
-    Bulk::any_of("delete o from workflow_outbox o force index (primary) where o.id in (", ")");
 
 const INSERT_HISTORY: Bulk = Bulk::insert(
     "insert into workflow_history (run_id, version, workflow_name, from_status, to_status, run_state, reason, actor, \
@@ -72,9 +70,9 @@ pub(super) async fn commit(
         waiting = later;
     }
     if !acked.is_empty() {
-        let mut acked = acked.to_vec();
-        acked.sort_unstable();
-        DELETE_OUTBOX.run(connection, &acked, |query, id| query.bind(id.to_string())).await?;
+        let acked: Vec<String> = acked.iter().map(EventId::to_string).collect();
+        let acked: Vec<&str> = acked.iter().map(String::as_str).collect();
+        delete_outbox(connection, &acked).await?;
     }
     Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Busy)).collect())
 }

@@ -2,24 +2,29 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::{Value, json};
 use workflow_core::adapter::{DeadLetter, Effect, NewTimer, RetryKey, RetryUpdate, SlotKey, TimerKey};
 use workflow_core::{RunId, StatusCode, Timestamp, Version, encode_outbox};
 
 use super::bulk::{Bound, Bulk};
-use super::keys::bind_slot;
+use super::named::{Named, delete_of_runs, delete_outbox, named_runs};
 use super::rows::{datetime, run_id, value};
 use super::server::Conn;
 use crate::decided::Decided;
 use crate::record_row::as_i64;
 
-const DELETE_RETRIES: Bulk =
-    Bulk::any_of("delete r from workflow_retries r force index (primary) where r.run_id in (", ")");
+const DELETE_RETRIES: Named = delete_of_runs!("workflow_retries", "primary");
 
-const DELETE_RETRY: Bulk = Bulk::any_where(
-    "delete r from workflow_retries r force index (primary) where ",
-    "(r.run_id = ? and r.version = ? and r.process = ?)",
-    "",
-);
+/// The retry rows that are named.
+macro_rules! named_retries {
+    () => {
+        "json_table(?, '$[*]' columns (run_id varchar(64) character set ascii path '$[0]', version bigint path '$[1]', \
+         process varchar(255) character set utf8mb4 path '$[2]')) d straight_join workflow_retries r force index \
+         (primary) on r.run_id = d.run_id and r.version = d.version and r.process = d.process"
+    };
+}
+
+const DELETE_RETRY: Named = Named(concat!("delete r from ", named_retries!()));
 
 const PUT_RETRY: Bulk = Bulk::insert(
     "insert into workflow_retries (run_id, version, process, workflow_name, attempt, due_at, last_error, event) values ",
@@ -29,11 +34,8 @@ const PUT_RETRY: Bulk = Bulk::insert(
 );
 
 /// Those of some retry rows that are there. They stay locked, so that they are there when they are replaced.
-const RETRIES_THERE: Bulk = Bulk::any_where(
-    "select run_id, version, process from workflow_retries force index (primary) where ",
-    "(run_id = ? and version = ? and process = ?)",
-    " for update",
-);
+const RETRIES_THERE: Named =
+    Named(concat!("select r.run_id, r.version, r.process from ", named_retries!(), " for update"));
 
 const COMPLETE_TIMERS: Bulk = Bulk::any_where(
     "update workflow_timeouts force index (primary) set state = 2 where state in (0, 1) and (",
@@ -79,13 +81,13 @@ const PUT_DEAD_LETTER: Bulk = Bulk::insert(
     " on duplicate key update id = workflow_dead_letters.id",
 );
 
-const DELETE_OUTBOX: Bulk =
-    Bulk::any_of("delete o from workflow_outbox o force index (primary) where o.id in (", ")");
-
-const FORGET_SLOTS: Bulk = Bulk::any_where(
-    "delete s from workflow_slots s force index (primary) where ",
-    "(s.workflow_name = ? and s.foreign_id = ? and s.spec = ? and s.slot <= ?)",
-    "",
+/// The end of a range is found by a look at the row behind it, which may be another schedule's: the slots are those of equal
+/// keys, and their instants are compared afterwards.
+const FORGET_SLOTS: Named = Named(
+    "delete s from json_table(?, '$[*]' columns (workflow_name varchar(100) character set utf8mb4 path '$[0]', foreign_id \
+     varchar(255) character set utf8mb4 path '$[1]', spec varchar(255) character set utf8mb4 path '$[2]', slot datetime(3) \
+     path '$[3]')) d straight_join workflow_slots s force index (primary) on s.workflow_name = d.workflow_name and \
+     s.foreign_id = d.foreign_id and s.spec = d.spec where s.slot <= d.slot",
 );
 
 const APPLY_CALLBACK: Bulk = Bulk::any_where(
@@ -94,24 +96,32 @@ const APPLY_CALLBACK: Bulk = Bulk::any_where(
     "",
 );
 
+/// The history of the runs that are named, each row with the record.
+macro_rules! history_beside_records {
+    () => {
+        concat!(
+            named_runs!(),
+            " d straight_join workflow_records r force index (primary) on r.run_id = d.run_id straight_join \
+             workflow_history h force index (primary) on h.run_id = d.run_id"
+        )
+    };
+}
+
 /// Reasons and errors may name what the object did; why it was deleted stays.
-const SCRUB: [Bulk; 5] = [
-    Bulk::any_of(
-        "update workflow_history h force index (primary) join workflow_records r on r.run_id = h.run_id set h.object = \
-         r.object where h.object is not null and h.run_id in (",
-        ")",
-    ),
-    Bulk::any_of(
-        "update workflow_history h force index (primary) join workflow_records r on r.run_id = h.run_id set h.reason = '' \
-         where h.version < r.version and h.run_id in (",
-        ")",
-    ),
-    Bulk::any_of("update workflow_retries force index (primary) set last_error = '' where run_id in (", ")"),
-    Bulk::any_of("delete i from workflow_inbox i force index (primary) where i.run_id in (", ")"),
-    Bulk::any_of(
-        "delete d from workflow_dead_letters d force index (workflow_dead_letters_by_run) where d.run_id in (",
-        ")",
-    ),
+const SCRUB: [Named; 5] = [
+    Named(concat!(
+        "update ",
+        history_beside_records!(),
+        " set h.object = r.object where h.object is not null"
+    )),
+    Named(concat!("update ", history_beside_records!(), " set h.reason = '' where h.version < r.version")),
+    Named(concat!(
+        "update ",
+        named_runs!(),
+        " d straight_join workflow_retries r force index (primary) on r.run_id = d.run_id set r.last_error = ''"
+    )),
+    delete_of_runs!("workflow_inbox", "primary"),
+    delete_of_runs!("workflow_dead_letters", "workflow_dead_letters_by_run"),
 ];
 
 /// A timer with the names of its run, where the change brought them.
@@ -181,9 +191,9 @@ impl<'a> Effects<'a> {
     }
 
     pub(super) async fn write(&self, connection: &mut Conn<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
-        DELETE_RETRIES.run(connection, &self.delete_retries, bind_run).await?;
+        DELETE_RETRIES.run(connection, &self.delete_retries, name_run).await?;
         self.write_timers(connection, now).await?;
-        DELETE_RETRY.run(connection, &self.delete_retry, |q, key| bind_retry_key(q, key)).await?;
+        DELETE_RETRY.run(connection, &self.delete_retry, |key| name_retry(key)).await?;
         let replaced = retries_there(connection, &self.replace_retries).await?;
         PUT_RETRY.run(connection, &replaced, |q, update| bind_retry(q, update, now)).await?;
         PUT_RETRY.run(connection, &self.put_retries, |q, update| bind_retry(q, update, now)).await?;
@@ -191,8 +201,8 @@ impl<'a> Effects<'a> {
         PUT_DEAD_LETTER
             .run_weighed(connection, &self.dead_letters, bytes, |q, letter| bind_dead_letter(q, letter, now))
             .await?;
-        DELETE_OUTBOX.run(connection, &self.delete_outbox, |q, id| q.bind(*id)).await?;
-        FORGET_SLOTS.run(connection, &self.forget_slots, |q, key| bind_slot(q, key)).await?;
+        delete_outbox(connection, &self.delete_outbox).await?;
+        FORGET_SLOTS.run(connection, &self.forget_slots, |key| name_slot(key)).await?;
         let apply = &self.apply_callbacks;
         APPLY_CALLBACK
             .run(connection, apply, |q, (run_id, status, key)| {
@@ -200,7 +210,7 @@ impl<'a> Effects<'a> {
             })
             .await?;
         for statement in &SCRUB {
-            statement.run(connection, &self.scrub, bind_run).await?;
+            statement.run(connection, &self.scrub, name_run).await?;
         }
         Ok(())
     }
@@ -249,13 +259,27 @@ pub(super) fn bind_run<'q>(query: Bound<'q>, run_id: &RunId) -> Bound<'q> {
     query.bind(run_id.to_string())
 }
 
+/// A run's key in a list of keys.
+pub(super) fn name_run(run_id: &RunId) -> Value {
+    Value::from(run_id.to_string())
+}
+
+fn name_slot(key: &SlotKey) -> Value {
+    let slot = datetime(key.slot).format("%Y-%m-%d %H:%M:%S%.3f").to_string();
+    json!([key.workflow_name.as_str(), key.foreign_id.as_str(), &*key.spec, slot])
+}
+
+fn name_retry(key: &RetryKey) -> Value {
+    json!([key.run_id.to_string(), as_i64(key.version.get()), key.process.as_str()])
+}
+
 /// Those of the updates whose rows are there, which are locked from then on.
 async fn retries_there<'a>(
     connection: &mut Conn<'_>,
     updates: &[&'a RetryUpdate],
 ) -> Result<Vec<&'a RetryUpdate>, sqlx::Error> {
     let mut there: HashSet<(String, i64, String)> = HashSet::new();
-    for row in RETRIES_THERE.fetch(connection, updates, |q, update| bind_retry_key(q, &update.key)).await? {
+    for row in RETRIES_THERE.fetch(connection, updates, |update| name_retry(&update.key)).await? {
         there.insert((value(&row, 0)?, value(&row, 1)?, value(&row, 2)?));
     }
     let is_there = |key: &RetryKey| {

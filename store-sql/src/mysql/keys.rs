@@ -5,11 +5,13 @@
 
 use std::collections::HashMap;
 
+use serde_json::json;
 use workflow_core::adapter::{Callback, Effect, Outcome, SlotKey};
 use workflow_core::{RunId, StatusCode, Timestamp};
 
 use super::bulk::{Bound, Bulk};
 use super::error::is_duplicate;
+use super::named::Named;
 use super::rows::{datetime, run_id, value};
 use super::server::Conn;
 use crate::decided::Decided;
@@ -32,10 +34,10 @@ const PUT_CALLBACK: Bulk = Bulk::insert(
     "",
 );
 
-const DELETE_CALLBACK: Bulk = Bulk::any_where(
-    "delete i from workflow_inbox i force index (primary) where ",
-    "(i.run_id = ? and i.status = ? and i.`key` = ?)",
-    "",
+const DELETE_CALLBACK: Named = Named(
+    "delete i from json_table(?, '$[*]' columns (run_id varchar(64) character set ascii path '$[0]', status int path \
+     '$[1]', name varchar(255) character set utf8mb4 path '$[2]')) d straight_join workflow_inbox i force index \
+     (primary) on i.run_id = d.run_id and i.status = d.status and i.`key` = d.name",
 );
 
 /// When the last callback of a run and status was noted.
@@ -171,8 +173,8 @@ impl Taken<'_> {
             self.0.iter().filter(|(place, _)| !changes[*place].stands()).copied().collect();
         FREE_SLOT.run(connection, &slots(&refused), |query, key| bind_slot(query, key)).await?;
         DELETE_CALLBACK
-            .run(connection, &callbacks(&refused), |query, (run_id, callback)| {
-                query.bind(run_id.to_string()).bind(callback.status.get()).bind(&*callback.key)
+            .run(connection, &callbacks(&refused), |(run_id, callback)| {
+                json!([run_id.to_string(), callback.status.get(), &*callback.key])
             })
             .await?;
         Ok(())
@@ -195,7 +197,7 @@ fn callbacks<'a>(keys: &[(usize, Key<'a>)]) -> Vec<(RunId, &'a Callback)> {
     keys.iter().filter_map(callback).collect()
 }
 
-pub(super) fn bind_slot<'q>(query: Bound<'q>, key: &'q SlotKey) -> Bound<'q> {
+fn bind_slot<'q>(query: Bound<'q>, key: &'q SlotKey) -> Bound<'q> {
     query
         .bind(key.workflow_name.as_str())
         .bind(key.foreign_id.as_str())

@@ -8,7 +8,8 @@ use workflow_core::adapter::{Cursor, DriverlessSlice, EpochClaim};
 use workflow_core::{Epoch, Record, RunId, RunState, Timestamp};
 
 use super::bulk::Bulk;
-use super::effects::bind_run;
+use super::effects::name_run;
+use super::named::{Named, delete_of_runs};
 use super::read::record;
 use super::rows::{datetime, instant, limit, run_id, value};
 use super::server::Conn;
@@ -33,16 +34,13 @@ const DEAD: Bulk = Bulk::any_where(
 );
 
 /// What belongs to a run, and goes with it.
-const FORGET: [Bulk; 6] = [
-    Bulk::any_of("delete t from workflow_history t force index (primary) where t.run_id in (", ")"),
-    Bulk::any_of("delete t from workflow_timeouts t force index (primary) where t.run_id in (", ")"),
-    Bulk::any_of("delete t from workflow_retries t force index (primary) where t.run_id in (", ")"),
-    Bulk::any_of("delete t from workflow_inbox t force index (primary) where t.run_id in (", ")"),
-    Bulk::any_of(
-        "delete t from workflow_dead_letters t force index (workflow_dead_letters_by_run) where t.run_id in (",
-        ")",
-    ),
-    Bulk::any_of("delete t from workflow_records t force index (primary) where t.run_id in (", ")"),
+const FORGET: [Named; 6] = [
+    delete_of_runs!("workflow_history", "primary"),
+    delete_of_runs!("workflow_timeouts", "primary"),
+    delete_of_runs!("workflow_retries", "primary"),
+    delete_of_runs!("workflow_inbox", "primary"),
+    delete_of_runs!("workflow_dead_letters", "workflow_dead_letters_by_run"),
+    delete_of_runs!("workflow_records", "primary"),
 ];
 
 const PUT_ROLE: &str = "insert into workflow_roles (role, epoch) values (?, 0) on duplicate key update role = workflow_roles.role";
@@ -157,7 +155,7 @@ pub(super) async fn purge(
     let mut runs: Vec<RunId> = run_ids(&rows)?.into_iter().collect();
     runs.sort_unstable();
     for statement in &FORGET {
-        statement.run(connection, &runs, bind_run).await?;
+        statement.run(connection, &runs, name_run).await?;
     }
     Ok(runs.len() as u64)
 }

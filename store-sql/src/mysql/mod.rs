@@ -22,6 +22,7 @@ mod keys;
 mod list;
 mod maintain;
 mod migrate;
+mod named;
 mod operate;
 mod options;
 mod read;

@@ -6,8 +6,8 @@ use sqlx::Row;
 use workflow_core::adapter::{BackendError, Lease, OutboxDepth, OutboxPage, RelayStore, Span};
 use workflow_core::{RoleName, Shard};
 
-use super::bulk::Bulk;
 use super::error::is_contention;
+use super::named::delete_outbox;
 use super::read::outbox_row;
 use super::relay_right;
 use super::rows::{limit, maybe_instant, value};
@@ -30,9 +30,6 @@ const DEPTH: &str = "select count(*), min(s.created_at) from (select created_at 
 /// Such rows are not waited for while their transactions are open.
 const DELETE_RANGE: &str = "set statement innodb_lock_wait_timeout = 0 for delete from workflow_outbox where id >= ? and id <= ? \
     and coalesce(bucket, 0) % ? = ? returning id";
-
-const DELETE_EACH: Bulk =
-    Bulk::any_of("delete o from workflow_outbox o force index (primary) where o.id in (", ")");
 
 const ANNOUNCE: &str = "insert into workflow_roles (role, epoch, doorbell) values (?, 0, ?) on duplicate key update doorbell = values(doorbell)";
 
@@ -63,7 +60,8 @@ impl RelayStore for MySqlStore {
         let forget = self.server().transaction("delete outbox rows", move |mut connection, _| {
             let ids = Arc::clone(&ids);
             Box::pin(async move {
-                DELETE_EACH.run(&mut connection, &ids, |query, id| query.bind(&**id)).await?;
+                let ids: Vec<&str> = ids.iter().map(|id| &**id).collect();
+                delete_outbox(&mut connection, &ids).await?;
                 Ok(Ended::Commit(()))
             })
         });

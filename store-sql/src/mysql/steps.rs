@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
+use serde_json::Value;
 use sqlx::QueryBuilder;
 use workflow_core::{Event, EventId, RunId, Timestamp};
 
 use super::bulk::Bulk;
+use super::named::{Named, delete_of_runs, keys, named_runs};
 use super::rows::{datetime, instant, limit, value};
 use super::server::Conn;
 use crate::Table;
@@ -54,13 +56,21 @@ const HELD: [Bulk; 3] = [
 ];
 
 /// What belongs to a run, and goes with it.
-const FORGET: [Bulk; 5] = [
-    Bulk::any_of("delete t from workflow_history t force index (primary) where t.run_id in (", ")"),
-    Bulk::any_of("delete t from workflow_timeouts t force index (primary) where t.run_id in (", ")"),
-    Bulk::any_of("delete t from workflow_retries t force index (primary) where t.run_id in (", ")"),
-    Bulk::any_of("delete t from workflow_inbox t force index (primary) where t.run_id in (", ")"),
-    Bulk::any_of("delete t from workflow_records t force index (primary) where t.run_id in (", ")"),
+const FORGET: [Named; 5] = [
+    delete_of_runs!("workflow_history", "primary"),
+    delete_of_runs!("workflow_timeouts", "primary"),
+    delete_of_runs!("workflow_retries", "primary"),
+    delete_of_runs!("workflow_inbox", "primary"),
+    delete_of_runs!("workflow_records", "primary"),
 ];
+
+/// A part of the history of runs, looked up by their keys.
+const DELETE_HISTORY: &str = concat!(
+    "delete h from (select k.run_id, i.version from ",
+    named_runs!(),
+    " k straight_join workflow_history i force index (primary) on i.run_id = k.run_id limit ?) d straight_join \
+     workflow_history h force index (primary) on h.run_id = d.run_id and h.version = d.version"
+);
 
 /// A connection in a transaction.
 pub(super) struct MySqlSteps<'c>(pub(super) Conn<'c>);
@@ -142,7 +152,7 @@ impl Steps for MySqlSteps<'_> {
 
     async fn forget(&mut self, runs: &[String]) -> Result<(), sqlx::Error> {
         for statement in &FORGET {
-            statement.run(&mut self.0, runs, |query, run| query.bind(run)).await?;
+            statement.run(&mut self.0, runs, |run| Value::from(run.as_str())).await?;
         }
         Ok(())
     }
@@ -161,18 +171,11 @@ impl Steps for MySqlSteps<'_> {
     }
 
     async fn delete_history(&mut self, runs: &[String], rows: usize) -> Result<u64, sqlx::Error> {
-        let (mut left, history) = (rows as u64, self.0.names().qualified(Table::History));
+        let mut left = rows as u64;
         for part in runs.chunks(IDS_MAX) {
-            // A deletion from one table takes no hint, and without one the server reads the table from end to end as long
-            // as it has no statistics.
-            let before = format!(
-                "delete h from {history} h force index (primary) join (select run_id, version from {history} force index \
-                 (primary) where run_id in ("
-            );
-            let mut text = of_runs(before, part);
-            text.push(" limit ").push_bind(as_i64(left));
-            text.push(") d on h.run_id = d.run_id and h.version = d.version");
-            left -= text.build().execute(self.0.raw()).await?.rows_affected();
+            let runs = keys(part, |run| Value::from(run.as_str()));
+            let delete = sqlx::query(self.0.sql(DELETE_HISTORY)).bind(runs).bind(as_i64(left));
+            left -= delete.execute(self.0.raw()).await?.rows_affected();
             if left == 0 {
                 break;
             }

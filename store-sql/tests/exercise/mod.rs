@@ -61,6 +61,7 @@ pub(crate) async fn use_it<S: RelayStore>(store: &S) {
     look_at_it(store, &one).await;
     store_over(store, &one, &completed(&one)).await;
     relay_it(store).await;
+    store.commit(Vec::new(), one.last_event_id.into_iter().collect()).await.unwrap();
     ack_all(store).await;
     store.purge(&orders(), Duration::ZERO, 100).await.unwrap();
 }

@@ -14,9 +14,13 @@ pub(super) const ROWS: usize = 4000;
 /// The most rows that a statement may look at in a table, unless it reads one page in the order of an index.
 const ROWS_MAX: i64 = 1000;
 
+/// What both families call keys that come with the statement.
+const TABLE_FUNCTION: &str = "Table function";
+
 /// What stands for the values of statements: each is in a row of every copy, as the optimizer looks a unique key up
 /// before it makes a plan.
-const VALUES: [(&str, &str); 7] = [
+const VALUES: [(&str, &str); 8] = [
+    ("{keys}", "'[\"run-20\"]'"),
     ("{run}", "'run-20'"),
     ("{workflow}", "'orders'"),
     ("{foreign_id}", "'key-20'"),
@@ -71,7 +75,7 @@ fn read(rows: &Rows, text: &str) -> Plan {
         let is_page = text.contains(" limit ") && !extra.contains("filesort");
         let table = cell(2).unwrap_or("a table");
         // What a part of the statement gives is read as a whole; how that part comes by it has a row of its own.
-        let is_computed = table.starts_with('<');
+        let is_computed = table.starts_with('<') || extra.contains(TABLE_FUNCTION);
         let scans = access == Some("ALL") || (key.is_none() && count > 1);
         if !is_computed && (scans || (count > ROWS_MAX && !is_page)) {
             plan.waste = Some(format!("it reads all of {table}"));

@@ -1,47 +1,41 @@
 -- Every statement of the store that reads a table, as it is sent, with the indexes that it has to use.
 -- A test compares this list with what the store sends.
 
--- workflow_dead_letters_by_run
-delete d from workflow_dead_letters d force index (workflow_dead_letters_by_run) where d.run_id in ({run});
-
 -- PRIMARY
 delete from workflow_dead_letters where id = {text};
 
 -- PRIMARY
-delete h from workflow_history h force index (primary) join (select run_id, version from workflow_history force index (primary) where run_id in ({run}) limit {n}) d on h.run_id = d.run_id and h.version = d.version;
+delete from workflow_outbox where id = {text};
 
 -- PRIMARY
-delete i from workflow_inbox i force index (primary) where i.run_id in ({run});
+delete h from (select k.run_id, i.version from json_table({keys}, '$[*]' columns (run_id varchar(64) character set ascii path '$')) k straight_join workflow_history i force index (primary) on i.run_id = k.run_id limit {n}) d straight_join workflow_history h force index (primary) on h.run_id = d.run_id and h.version = d.version;
 
 -- PRIMARY
-delete o from workflow_outbox o force index (primary) where o.id in ({text});
+delete o from json_table({keys}, '$[*]' columns (id varchar(255) character set ascii path '$')) d straight_join workflow_outbox o force index (primary) on o.id = d.id;
 
 -- PRIMARY
-delete r from workflow_retries r force index (primary) where (r.run_id = {run} and r.version = {n} and r.process = {text});
+delete r from json_table({keys}, '$[*]' columns (run_id varchar(64) character set ascii path '$[0]', version bigint path '$[1]', process varchar(255) character set utf8mb4 path '$[2]')) d straight_join workflow_retries r force index (primary) on r.run_id = d.run_id and r.version = d.version and r.process = d.process;
 
 -- PRIMARY
-delete r from workflow_retries r force index (primary) where r.run_id in ({run});
-
--- PRIMARY
-delete s from workflow_slots s force index (primary) where (s.workflow_name = {workflow} and s.foreign_id = {foreign_id} and s.spec = {text} and s.slot <= {at});
+delete s from json_table({keys}, '$[*]' columns (workflow_name varchar(100) character set utf8mb4 path '$[0]', foreign_id varchar(255) character set utf8mb4 path '$[1]', spec varchar(255) character set utf8mb4 path '$[2]', slot datetime(3) path '$[3]')) d straight_join workflow_slots s force index (primary) on s.workflow_name = d.workflow_name and s.foreign_id = d.foreign_id and s.spec = d.spec where s.slot <= d.slot;
 
 -- workflow_dead_letters_by_run
-delete t from workflow_dead_letters t force index (workflow_dead_letters_by_run) where t.run_id in ({run});
+delete t from json_table({keys}, '$[*]' columns (run_id varchar(64) character set ascii path '$')) d straight_join workflow_dead_letters t force index (workflow_dead_letters_by_run) on t.run_id = d.run_id;
 
 -- PRIMARY
-delete t from workflow_history t force index (primary) where t.run_id in ({run});
+delete t from json_table({keys}, '$[*]' columns (run_id varchar(64) character set ascii path '$')) d straight_join workflow_history t force index (primary) on t.run_id = d.run_id;
 
 -- PRIMARY
-delete t from workflow_inbox t force index (primary) where t.run_id in ({run});
+delete t from json_table({keys}, '$[*]' columns (run_id varchar(64) character set ascii path '$')) d straight_join workflow_inbox t force index (primary) on t.run_id = d.run_id;
 
 -- PRIMARY
-delete t from workflow_records t force index (primary) where t.run_id in ({run});
+delete t from json_table({keys}, '$[*]' columns (run_id varchar(64) character set ascii path '$')) d straight_join workflow_records t force index (primary) on t.run_id = d.run_id;
 
 -- PRIMARY
-delete t from workflow_retries t force index (primary) where t.run_id in ({run});
+delete t from json_table({keys}, '$[*]' columns (run_id varchar(64) character set ascii path '$')) d straight_join workflow_retries t force index (primary) on t.run_id = d.run_id;
 
 -- PRIMARY
-delete t from workflow_timeouts t force index (primary) where t.run_id in ({run});
+delete t from json_table({keys}, '$[*]' columns (run_id varchar(64) character set ascii path '$')) d straight_join workflow_timeouts t force index (primary) on t.run_id = d.run_id;
 
 -- PRIMARY
 select `key`, payload, applied from workflow_inbox where run_id = {run} and status = {n} order by noted, `key`;
@@ -89,6 +83,9 @@ select last_event_id from workflow_records where run_id = {run};
 select max(slot) from workflow_slots where workflow_name = {workflow} and foreign_id = {foreign_id} and spec = {text};
 
 -- PRIMARY
+select r.run_id, r.version, r.process from json_table({keys}, '$[*]' columns (run_id varchar(64) character set ascii path '$[0]', version bigint path '$[1]', process varchar(255) character set utf8mb4 path '$[2]')) d straight_join workflow_retries r force index (primary) on r.run_id = d.run_id and r.version = d.version and r.process = d.process for update;
+
+-- PRIMARY
 select role, epoch from workflow_roles force index (primary) where role in ({text}) order by role lock in share mode;
 
 -- workflow_dead_letters_by_run
@@ -118,17 +115,11 @@ select run_id, status, max(noted) from workflow_inbox force index (primary) wher
 -- PRIMARY
 select run_id, version, meta from workflow_records force index (primary) where run_id in ({run}) order by run_id for update skip locked;
 
--- PRIMARY
-select run_id, version, process from workflow_retries force index (primary) where (run_id = {run} and version = {n} and process = {text}) for update;
-
 -- workflow_retries_due
 select run_id, version, process, attempt, due_at, last_error, event, cast(unix_timestamp(now(3)) * 1000 as signed) from workflow_retries force index (workflow_retries_due) where due_at is not null and workflow_name = {workflow} order by due_at limit {n};
 
 -- PRIMARY
 select run_id, version, workflow_name, from_status, to_status, run_state, reason, actor, attempt, duration_us, at, object from workflow_history where run_id in ({run});
-
--- PRIMARY
-select run_id, version, process, attempt, due_at, last_error, event from workflow_retries force index (primary) where (run_id = {run} and version = {n} and process = {text});
 
 -- PRIMARY
 select run_id, workflow_name, foreign_id, run_state, status, object, created_at, updated_at, meta, version, last_event_id, paused_by, start_key from workflow_records force index (primary) where run_id in ({run});
@@ -197,16 +188,16 @@ select workflow_name, foreign_id, run_id, run_state, status, object, created_at,
 select workflow_name, version, from_status, to_status, run_state, reason, actor, attempt, duration_us, at, object from workflow_history where run_id = {run} and version > {n} order by version limit {n};
 
 -- PRIMARY
-update workflow_history h force index (primary) join workflow_records r on r.run_id = h.run_id set h.object = r.object where h.object is not null and h.run_id in ({run});
+update json_table({keys}, '$[*]' columns (run_id varchar(64) character set ascii path '$')) d straight_join workflow_records r force index (primary) on r.run_id = d.run_id straight_join workflow_history h force index (primary) on h.run_id = d.run_id set h.object = r.object where h.object is not null;
 
 -- PRIMARY
-update workflow_history h force index (primary) join workflow_records r on r.run_id = h.run_id set h.reason = '' where h.version < r.version and h.run_id in ({run});
+update json_table({keys}, '$[*]' columns (run_id varchar(64) character set ascii path '$')) d straight_join workflow_records r force index (primary) on r.run_id = d.run_id straight_join workflow_history h force index (primary) on h.run_id = d.run_id set h.reason = '' where h.version < r.version;
+
+-- PRIMARY
+update json_table({keys}, '$[*]' columns (run_id varchar(64) character set ascii path '$')) d straight_join workflow_retries r force index (primary) on r.run_id = d.run_id set r.last_error = '';
 
 -- PRIMARY
 update workflow_inbox force index (primary) set applied = 1, payload = '' where (run_id = {run} and status = {n} and `key` = {text});
-
--- PRIMARY
-update workflow_retries force index (primary) set last_error = '' where run_id in ({run});
 
 -- PRIMARY
 update workflow_roles set epoch = {n} where role = {text};
