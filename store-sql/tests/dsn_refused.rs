@@ -50,6 +50,13 @@ fn no_piece_of_a_password_that_was_not_encoded_is_shown() {
 }
 
 #[test]
+fn a_nul_is_refused_before_a_server_takes_it_for_an_end() {
+    for text in ["postgres://u%00x@h/d", "mysql://u:p%00@h/d", "host=h user='u\0x' dbname=d"] {
+        assert!(reason(text).contains("NUL"), "{text:?}");
+    }
+}
+
+#[test]
 fn keywords_are_complained_of_in_keywords() {
     let error = "host=h user=u".parse::<Dsn>().expect_err("it names no database").to_string();
     assert!(error.contains("dbname: ") && error.contains("dbname=orders"), "{error}");
@@ -192,7 +199,7 @@ proptest! {
 
     #[test]
     fn a_full_string_is_shown_as_it_was_but_for_its_password(
-        user in "[^\\p{Cc}]{1,12}", database in "[^\\p{Cc}]{1,12}", password in ".{1,12}",
+        user in "[^\\p{Cc}]{1,12}", database in "[^\\p{Cc}]{1,12}", password in "[^\\x00\\n]{1,12}",
         port in 1_u16.., millis in 1_u64..90_000, ca in "/[^\\p{Cc}]{1,10}", postgres in any::<bool>(),
     ) {
         let hex = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();

@@ -120,6 +120,8 @@ fn password(path: &Path, place: &str, problems: &mut Problems) -> Option<Secret>
             let text = text.strip_suffix('\r').unwrap_or(text);
             if text.is_empty() {
                 problems.add(place, format!("{} is empty", path.display()));
+            } else if text.contains('\0') {
+                problems.add(place, format!("{} has a NUL in it, which no password has", path.display()));
             } else if text.contains('\n') {
                 problems.add(
                     place,

@@ -8,7 +8,7 @@ use super::postgres::PostgresDsn;
 use super::problem::{DsnError, Problems};
 use super::sqlite::{self, SqliteDsn};
 use super::url::Parts;
-use super::{go_form, keyword_form, url};
+use super::{go_form, keyword_form, percent, url};
 
 /// Where a database is: a URL, the Go driver's form, or PostgreSQL's keywords.
 ///
@@ -58,7 +58,7 @@ impl FromStr for Dsn {
             }
         }
         if keyword_form::is_keyword_form(text) {
-            let mut problems = Problems::default();
+            let mut problems = without_nul(text);
             let read = match keyword_form::pairs(text, &mut problems) {
                 Some(params) => PostgresDsn::from_parts(Parts { params, ..Parts::default() }, problems),
                 None => Err(problems.or(()).expect_err("why they cannot be read was added")),
@@ -66,12 +66,22 @@ impl FromStr for Dsn {
             return read.map(Dsn::Postgres).map_err(|error| keyword_form::in_keywords(error, text));
         }
         if go_form::is_go_form(text) {
+            without_nul(text).or(())?;
             return go_form::parse(text).map(Dsn::MySql);
         }
         let mut problems = Problems::default();
         problems.add("form", FORMS);
         Err(problems.or(()).expect_err("a problem was added"))
     }
+}
+
+/// A server takes a NUL for the end of what it is told, and what follows for something else.
+fn without_nul(text: &str) -> Problems {
+    let mut problems = Problems::default();
+    if text.contains('\0') {
+        problems.add("form", percent::NUL);
+    }
+    problems
 }
 
 impl fmt::Display for Dsn {

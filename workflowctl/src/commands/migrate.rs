@@ -71,7 +71,9 @@ fn human(migrated: &Migrated) -> String {
         return format!("{tables}: nothing to do\n");
     }
     let then = match (dry_run, after) {
+        (true, _) if before.map(i64::from) == Some(program) => "their indexes would change".to_owned(),
         (true, _) => format!("version {program} would be made"),
+        (false, after) if after == before => "their indexes have changed".to_owned(),
         (false, after) => format!("now they have version {}", after.map_or(program, i64::from)),
     };
     format!("{tables}: {then}\n  {}\n", steps.join("\n  "))

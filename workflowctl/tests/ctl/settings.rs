@@ -86,11 +86,13 @@ fn a_password_comes_from_one_place() {
     fs::write(folder.path().join("secret"), "hunter2\n").unwrap();
     fs::write(folder.path().join("empty"), "\n").unwrap();
     fs::write(folder.path().join("two"), "hunter2\nhunter3\n").unwrap();
+    fs::write(folder.path().join("nul"), "hunter\x002").unwrap();
     let cases = [
         ("mysql://me:mine@127.0.0.1:1/orders", "secret", "has a password already"),
         ("sqlite:orders.db", "secret", "a SQLite file has no password"),
         ("mysql://me@127.0.0.1:1/orders", "empty", "empty is empty"),
         ("mysql://me@127.0.0.1:1/orders", "two", "has several lines"),
+        ("mysql://me@127.0.0.1:1/orders", "nul", "has a NUL"),
         ("mysql://me@127.0.0.1:1/orders", "none", "none cannot be read"),
     ];
     for (url, file, told) in cases {

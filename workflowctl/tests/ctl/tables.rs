@@ -95,6 +95,7 @@ fn tables_have_the_indexes_and_names_that_are_asked_for() {
     run(&[&migrate[..], &["--indexes", "guide"]].concat()).ended(0);
     let dropped = run(&[&migrate[..], &["--indexes", "lean"]].concat()).ended(0).out;
     assert!(dropped.contains("dropped index shop_idx_run_state"), "{dropped}");
+    assert!(dropped.contains("their indexes have changed") && planned.contains("would change"), "{dropped}");
     for dialect in ["mariadb", "mysql", "postgres", "sqlite"] {
         let args = ["schema", "--dialect", dialect, "--table-prefix", "shop_", "--indexes", "guide"];
         let sql = run(&args).ended(0).out;

@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn collations_that_merge_keys_are_told_by_their_names() {
-        let cases: [(&str, &str, &str, &[&str]); 9] = [
+        let cases: [(&str, &str, &str, &[&str]); 10] = [
             ("foreign_id", "utf8mb4", "utf8mb4_nopad_bin", &[]),
             ("foreign_id", "utf8mb4", "utf8mb4_0900_bin", &[]),
             ("foreign_id", "utf8mb4", "utf8mb4_bin", &["collation-merges-keys"]),
