@@ -17,10 +17,10 @@ mod decided;
 mod dialect;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub mod doctor;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
-mod hindrances;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod held;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod hindrances;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub mod maintenance;
 #[cfg(feature = "mysql")]
