@@ -2,6 +2,7 @@
 
 mod doctor;
 mod expiring;
+mod operate;
 mod outbox;
 mod runs;
 
@@ -13,6 +14,7 @@ use store_sql::Dialect;
 
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use expiring::{ArchiveArgs, PruneArgs, Selection};
+pub(crate) use operate::{Chosen, ObjectSource, PlainArgs, ReasonedArgs, TriggerArgs};
 pub(crate) use outbox::{LetterCommand, LetterListArgs, LetterSelection, OutboxCommand};
 pub(crate) use runs::{HistoryArgs, ListArgs, RunsCommand, ShowArgs};
 
@@ -126,7 +128,7 @@ Examples:
   workflowctl sizes
   workflowctl sizes --json | jq '.tables[] | select(.total_bytes > 1e9) | .table'")]
     Sizes,
-    /// Look at runs
+    /// Look at runs, start them and move them
     #[command(subcommand)]
     Runs(RunsCommand),
     /// Print a script that completes commands and flags

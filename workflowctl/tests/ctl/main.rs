@@ -7,6 +7,7 @@ mod expiring;
 mod letters;
 #[path = "../../../store-sql/tests/mysql_support/mod.rs"]
 mod mysql_support;
+mod operating;
 mod place;
 mod runs;
 #[path = "../../../store-sql/tests/schemas/mod.rs"]
