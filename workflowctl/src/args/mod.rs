@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cluster;
 mod doctor;
 mod expiring;
 mod operate;
@@ -12,6 +13,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use store_sql::Dialect;
 
+pub(crate) use cluster::{CreateArgs, EtcdArgs, KafkaArgs, LagArgs, RolesArgs, TopicArgs, TopicsCommand};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use expiring::{ArchiveArgs, PruneArgs, Selection};
 pub(crate) use operate::{Chosen, ObjectSource, PlainArgs, ReasonedArgs, TriggerArgs};
@@ -29,7 +31,11 @@ Settings come from flags, then the environment, then the configuration file (--c
 current folder, if it is there):
   database = \"postgres://shop@db.example/orders\"
   password_file = \"/run/secrets/orders\"     # relative to the file's own folder
-  table_prefix = \"workflow_\"";
+  table_prefix = \"workflow_\"
+  [etcd]                                     # for roles; also user, password_file, namespace, tls.ca_file
+  endpoints = [\"http://etcd.example:2379\"]
+  [kafka]                                    # for topics; also sasl.user, sasl.password_file, tls.ca_file, properties
+  brokers = \"kafka.example:9092\"";
 
 /// Look after the database of a workflow engine: tables, outbox, dead letters, runs and their expiry.
 ///
@@ -131,6 +137,18 @@ Examples:
     /// Look at runs, start them and move them
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// Show who owns which role, its epoch, and since when
+    ///
+    /// From etcd, if its servers are named; else the epochs alone, as the database has them: the last owner of each role that
+    /// wrote something, who may be gone.
+    #[command(after_help = "\
+Examples:
+  workflowctl roles --etcd http://etcd-1:2379
+  workflowctl roles --workflow orders --json | jq -r '.roles[] | [.role, .owner] | @tsv'")]
+    Roles(RolesArgs),
+    /// Make topics on Kafka, look at them, and see how far groups are behind
+    #[command(subcommand)]
+    Topics(TopicsCommand),
     /// Print a script that completes commands and flags
     #[command(after_help = "\
 Examples:

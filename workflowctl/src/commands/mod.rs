@@ -8,9 +8,11 @@ mod migrate;
 mod operate;
 mod outbox;
 mod records;
+mod roles;
 mod runs;
 mod schema;
 mod sizes;
+mod topics;
 
 use crate::args::{Cli, Command, OutboxCommand, RunsCommand};
 use crate::failure::Failure;
@@ -50,6 +52,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Answer, Failure> {
         }
         Command::Sizes => sizes::run(&settings()?, output).await,
         Command::Runs(command) => about_runs(command, &settings()?, output).await,
+        Command::Roles(args) => roles::run(&args, &cli.global, output).await,
+        Command::Topics(command) => topics::run(command, &cli.global, output).await,
         Command::Completions(args) => completions::run(&args, output),
     }
 }

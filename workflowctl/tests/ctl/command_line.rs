@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::place::{Answer, Place, ctl};
 
 /// Every command, as the help names them.
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 23] = [
     &["migrate"],
     &["schema"],
     &["archive"],
@@ -24,6 +24,11 @@ const COMMANDS: [&[&str]; 18] = [
     &["runs", "cancel"],
     &["runs", "delete-data"],
     &["runs", "retry"],
+    &["roles"],
+    &["topics", "create"],
+    &["topics", "list"],
+    &["topics", "describe"],
+    &["topics", "lag"],
     &["completions"],
 ];
 

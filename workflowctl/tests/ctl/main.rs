@@ -1,6 +1,7 @@
 //! The command line, through the binary.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod cluster;
 mod command_line;
 mod doctor;
 mod expiring;

@@ -46,6 +46,7 @@ async fn every_command(url: &str) {
     assert_eq!((&archived["rows"], &archived["kept"]), (&1.into(), &0.into()));
     run(&["runs", "show", &run_id], 1);
     operate(&run);
+    assert_eq!(run(&["roles"], 0).json()["source"], "database");
 }
 
 /// Starts a run and moves it, by its key.
