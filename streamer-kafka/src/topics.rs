@@ -112,6 +112,24 @@ impl Topics {
         create(&self.0, topic).await
     }
 
+    /// Every topic that the brokers show, by name, and how many partitions it has.
+    ///
+    /// # Errors
+    /// [`BackendError`] if the brokers cannot be asked.
+    pub async fn list(&self) -> Result<Vec<(Topic, usize)>, BackendError> {
+        let this = Arc::clone(&self.0);
+        let listed = blocking("metadata", move || {
+            let producer = this.producer()?;
+            let metadata = producer.client().fetch_metadata(None, this.config.request());
+            let metadata = metadata.map_err(|error| failed("the topics cannot be listed", error))?;
+            let shown = metadata.topics().iter().filter(|found| found.error().is_none());
+            Ok(shown.map(|found| (found.name().to_owned(), found.partitions().len())).collect::<Vec<_>>())
+        });
+        let mut listed = listed.await?;
+        listed.sort();
+        Ok(listed.into_iter().map(|(name, partitions)| (Topic::new(name), partitions)).collect())
+    }
+
     /// Looks at a topic; `None` if it does not exist.
     ///
     /// # Errors

@@ -13,7 +13,8 @@ pub mod testing;
 pub use definition::*;
 pub use engine::{
     Awaited, BATCH_BOUNDS, BackendMetrics, CallbackCall, Client, LATENCY_BOUNDS_SECONDS, Measurement,
-    Metrics, Object, ProcessState, RunPage, Running, Sample, Shutdown, Start, StoredRun, Trigger, Wait,
+    Metrics, Object, Operator, OperatorError, ProcessState, Retried, RunPage, Running, Sample, Shutdown,
+    Start, StoredRun, Trigger, Triggered, UntypedStart, Wait,
 };
 pub use error::Error;
 pub use model::*;

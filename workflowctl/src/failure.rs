@@ -13,6 +13,9 @@ pub(crate) enum Failure {
     /// The database cannot be used.
     #[error(transparent)]
     Database(#[from] BackendError),
+    /// etcd cannot be asked.
+    #[error(transparent)]
+    Etcd(#[from] scheduler_etcd::EtcdError),
     /// Something of the system failed.
     #[error("{what}: {source}")]
     System {

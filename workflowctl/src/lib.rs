@@ -8,6 +8,7 @@ mod cursor;
 mod failure;
 mod output;
 mod progress;
+mod servers;
 mod settings;
 mod stop;
 mod times;

@@ -113,7 +113,8 @@ fn given(value: Option<&str>, place: &str) -> Given {
     value.filter(|text| !text.is_empty()).map(|text| (text.to_owned(), place.to_owned()))
 }
 
-fn password(path: &Path, place: &str, problems: &mut Problems) -> Option<Secret> {
+/// The password that a file holds, its one line.
+pub(crate) fn password(path: &Path, place: &str, problems: &mut Problems) -> Option<Secret> {
     match read(path, PASSWORD_BYTES_MAX) {
         Ok(text) => {
             let text = text.strip_suffix('\n').unwrap_or(&text);
@@ -163,7 +164,7 @@ fn put_password(dsn: &mut Dsn, password: Secret, place: &str, problems: &mut Pro
 
 /// The configuration file.
 #[derive(Default)]
-struct File {
+pub(crate) struct File {
     path: PathBuf,
     values: toml::Table,
     reading: Reading,
@@ -182,9 +183,12 @@ enum Reading {
 /// What can stand in it.
 const KEYS: [&str; 3] = ["database", "password_file", "table_prefix"];
 
+/// What parts it can have.
+const PARTS: [&str; 2] = ["etcd", "kafka"];
+
 impl File {
     /// Reads the file that is named, or the usual one if it is there.
-    fn read(named: Option<&Path>, problems: &mut Problems) -> Self {
+    pub(crate) fn read(named: Option<&Path>, problems: &mut Problems) -> Self {
         let path = match named {
             Some(path) => path.to_owned(),
             None if Path::new(FILE).exists() => FILE.into(),
@@ -214,8 +218,12 @@ impl File {
 
     fn check(&self, problems: &mut Problems) {
         for (key, value) in &self.values {
-            if !KEYS.contains(&key.as_str()) {
-                let known = KEYS.join(", ");
+            if PARTS.contains(&key.as_str()) {
+                if !value.is_table() {
+                    problems.add(self.place(key), format!("it is a part of its own: [{key}]"));
+                }
+            } else if !KEYS.contains(&key.as_str()) {
+                let known = [&KEYS[..], &PARTS].concat().join(", ");
                 problems.add(self.place(key), format!("there is no such setting; there are {known}"));
             } else if !value.is_str() {
                 problems.add(self.place(key), "it is a text: put it in quotes");
@@ -229,6 +237,13 @@ impl File {
 
     fn text(&self, key: &str) -> Given {
         given(self.values.get(key)?.as_str(), &self.place(key))
+    }
+
+    /// A part, with its place, and the folder that the file is in.
+    pub(crate) fn part(&self, name: &str) -> Option<(toml::Table, String, PathBuf)> {
+        let values = self.values.get(name)?.as_table()?.clone();
+        let folder = self.path.parent().unwrap_or(Path::new("")).to_owned();
+        Some((values, self.place(name), folder))
     }
 
     fn database(&self) -> Given {

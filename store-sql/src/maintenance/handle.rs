@@ -1,7 +1,7 @@
 //! The handle that operators' tools hold.
 
-use workflow_core::Timestamp;
 use workflow_core::adapter::BackendError;
+use workflow_core::{Epoch, RoleName, Timestamp};
 
 use super::expire::{Expiring, Expiry, Slice, Sliced};
 use super::outbox::{Counted, OutboxStatus, Unrouted};
@@ -143,6 +143,16 @@ impl Maintenance {
                 None => return Ok(names),
             }
         }
+    }
+
+    /// The epoch of each role that an engine of this database has owned, by role. Who owns a role now, the scheduler knows.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn role_epochs(&self) -> Result<Vec<(RoleName, Epoch)>, BackendError> {
+        let rows = ask!(self, |store| store.role_epochs())?;
+        let epoch = |epoch: i64| Epoch::new(u64::try_from(epoch).unwrap_or_default());
+        Ok(rows.into_iter().map(|(role, number)| (RoleName::new(role), epoch(number))).collect())
     }
 
     /// What the tables are called.

@@ -34,6 +34,8 @@ const LETTERS: &str = "select id, workflow_name, run_id, version, process, reaso
     workflow_dead_letters where (? is null or workflow_dead_letters.workflow_name = ?) and (? is null or run_id = ?) and \
     created_at >= ? and (created_at > ? or id > ?) order by created_at, id limit ?";
 
+const ROLES: &str = "select role, epoch from workflow_roles order by role";
+
 const NEXT_WORKFLOW: &str = "select workflow_name from workflow_records force index (workflow_records_by_age) where \
     workflow_records.workflow_name > ? order by workflow_records.workflow_name limit 1";
 
@@ -70,6 +72,14 @@ impl MySqlStore {
             Box::pin(async move { clock.now(connection.raw()).await })
         });
         now.await
+    }
+
+    pub(crate) async fn role_epochs(&self) -> Result<Vec<(String, i64)>, BackendError> {
+        let roles = self.server().read("list the roles", |mut connection| {
+            let query = sqlx::query_as(connection.sql(ROLES));
+            Box::pin(async move { query.fetch_all(connection.raw()).await })
+        });
+        roles.await
     }
 
     pub(crate) async fn next_workflow(&self, after: &str) -> Result<Option<String>, BackendError> {

@@ -36,6 +36,8 @@ const LETTERS: &str = "select id, workflow_name, run_id, version, process, reaso
     workflow_dead_letters where ($1::text is null or workflow_name = $1) and ($2::text is null or run_id = $2) and (created_at, id) > ($3, \
     $4) order by created_at, id limit $5";
 
+const ROLES: &str = "select role, epoch from workflow_roles order by role";
+
 const NEXT_WORKFLOW: &str =
     "select workflow_name from workflow_records where workflow_name > $1 order by workflow_name limit 1";
 
@@ -72,6 +74,14 @@ impl PostgresStore {
             Box::pin(async move { Ok(now) })
         });
         now.await
+    }
+
+    pub(crate) async fn role_epochs(&self) -> Result<Vec<(String, i64)>, BackendError> {
+        let roles = self.primary().transaction("list the roles", |tx| {
+            let query = sqlx::query_as(tx.sql(ROLES));
+            Box::pin(query.fetch_all(tx.raw()))
+        });
+        roles.await
     }
 
     pub(crate) async fn next_workflow(&self, after: &str) -> Result<Option<String>, BackendError> {

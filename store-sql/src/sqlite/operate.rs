@@ -32,6 +32,8 @@ const LETTERS: &str = "select id, workflow_name, run_id, version, process, reaso
     workflow_dead_letters where (?1 is null or workflow_name = ?1) and (?2 is null or run_id = ?2) and (created_at, id) > (?3, \
     ?4) order by created_at, id limit ?5";
 
+const ROLES: &str = "select role, epoch from workflow_roles order by role";
+
 const NEXT_WORKFLOW: &str = "select workflow_name from workflow_records where workflow_name > ? and typeof(workflow_name) = \
     'text' order by workflow_name limit 1";
 
@@ -57,6 +59,14 @@ impl SqliteStore {
 
     pub(crate) async fn present(&self) -> Result<Timestamp, BackendError> {
         Ok(Store::clock(self).now())
+    }
+
+    pub(crate) async fn role_epochs(&self) -> Result<Vec<(String, i64)>, BackendError> {
+        self.read("list the roles", |mut reader| {
+            let query = sqlx::query_as(reader.sql(ROLES));
+            Box::pin(async move { query.fetch_all(reader.raw()).await })
+        })
+        .await
     }
 
     pub(crate) async fn next_workflow(&self, after: &str) -> Result<Option<String>, BackendError> {

@@ -10,7 +10,7 @@ use crate::adapter::{
 use crate::definition::History;
 use crate::{
     Actor, Due, Event, EventId, HistoryEntry, Move, PausedBy, ProcessName, Record, Refusal, Run, RunId,
-    RunState, Status, Transition, apply, header,
+    RunState, Status, Timestamp, Transition, apply, header,
 };
 
 /// How long a hook, deletion or retry that was stored may wait for its event, before the event is sent again.
@@ -202,24 +202,13 @@ impl<T: Object, S: Status> Core<T, S> {
         self.owe(&next, &event, timers, &mut change.effects);
         change.history = self.history(from, &next, &stamp);
         change.fence = stamp.fence;
-        if let Some(id) = next.last_event_id {
-            change.outbox = Some(OutboxRow { id, event });
-        }
-        change.record = Some(next);
+        put(&mut change, next, event);
         Ok(change)
     }
 
     /// Notes what has to be done after the commit even if its event is lost: a hook, a deletion, a resume, a timer.
     fn owe(&self, next: &Record, event: &Arc<Event>, timers: Timers, effects: &mut Vec<Effect>) {
-        let mut owe = |process: &crate::ProcessName, after: Duration| {
-            effects.push(Effect::PutRetry(RetryUpdate {
-                key: RetryKey { run_id: next.run_id, version: next.version, process: process.clone() },
-                attempt: 0,
-                due: Some(Due::In(after)),
-                last_error: Arc::default(),
-                event: Arc::clone(event),
-            }));
-        };
+        let mut owe = |process: &ProcessName, after| effects.push(owed(next, event, process, after));
         if timers == Timers::Failed
             && let Some(plan) = self.plan.status(next.status)
         {
@@ -236,24 +225,10 @@ impl<T: Object, S: Status> Core<T, S> {
     }
 
     fn history(&self, from: Option<&Record>, next: &Record, stamp: &Stamp) -> Option<HistoryEntry> {
-        let object = match self.definition.history {
-            History::Off => return None,
-            History::On => None,
-            History::WithObjects => Some(next.object.clone()),
-        };
-        Some(HistoryEntry {
-            workflow_name: next.workflow_name.clone(),
-            run_id: next.run_id,
-            version: next.version,
-            from_status: from.map(|record| record.status),
-            to_status: next.status,
-            run_state: next.run_state,
-            reason: Arc::clone(&next.run_state_reason),
-            actor: stamp.actor.clone(),
-            attempt: stamp.attempt,
-            duration: stamp.duration,
-            at: self.hub.clock.now(),
-            object,
+        let kept = self.definition.history;
+        (kept != History::Off).then(|| HistoryEntry {
+            object: (kept == History::WithObjects).then(|| next.object.clone()),
+            ..entry(from, next, stamp, self.hub.clock.now())
         })
     }
 
@@ -269,8 +244,50 @@ impl<T: Object, S: Status> Core<T, S> {
         for (name, value) in headers {
             event.set_header(name, value.as_str());
         }
-        let mut change = Change::new(run_id, Expect::Version(version));
-        change.outbox = Some(OutboxRow { id: EventId::after(event.event_id), event: Arc::new(event) });
-        change
+        emission(run_id, version, event)
     }
+}
+
+/// The change that sends an event of a version again, under a new row.
+pub(crate) fn emission(run_id: RunId, version: crate::Version, event: Event) -> Change {
+    let mut change = Change::new(run_id, Expect::Version(version));
+    change.outbox = Some(OutboxRow { id: EventId::after(event.event_id), event: Arc::new(event) });
+    change
+}
+
+/// What a history tells of a move.
+pub(crate) fn entry(from: Option<&Record>, next: &Record, stamp: &Stamp, at: Timestamp) -> HistoryEntry {
+    HistoryEntry {
+        workflow_name: next.workflow_name.clone(),
+        run_id: next.run_id,
+        version: next.version,
+        from_status: from.map(|record| record.status),
+        to_status: next.status,
+        run_state: next.run_state,
+        reason: Arc::clone(&next.run_state_reason),
+        actor: stamp.actor.clone(),
+        attempt: stamp.attempt,
+        duration: stamp.duration,
+        at,
+        object: None,
+    }
+}
+
+/// The retry row that sends an event again, if what has to be done for it was not done by then.
+pub(crate) fn owed(next: &Record, event: &Arc<Event>, process: &ProcessName, after: Duration) -> Effect {
+    Effect::PutRetry(RetryUpdate {
+        key: RetryKey { run_id: next.run_id, version: next.version, process: process.clone() },
+        attempt: 0,
+        due: Some(Due::In(after)),
+        last_error: Arc::default(),
+        event: Arc::clone(event),
+    })
+}
+
+/// Puts the next record into a change, with its event.
+pub(crate) fn put(change: &mut Change, next: Record, event: Arc<Event>) {
+    if let Some(id) = next.last_event_id {
+        change.outbox = Some(OutboxRow { id, event });
+    }
+    change.record = Some(next);
 }

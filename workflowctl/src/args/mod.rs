@@ -1,7 +1,9 @@
 //! The command line.
 
+mod cluster;
 mod doctor;
 mod expiring;
+mod operate;
 mod outbox;
 mod runs;
 
@@ -11,8 +13,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use store_sql::Dialect;
 
+pub(crate) use cluster::{CreateArgs, EtcdArgs, KafkaArgs, LagArgs, RolesArgs, TopicArgs, TopicsCommand};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use expiring::{ArchiveArgs, PruneArgs, Selection};
+pub(crate) use operate::{Chosen, ObjectSource, PlainArgs, ReasonedArgs, TriggerArgs};
 pub(crate) use outbox::{LetterCommand, LetterListArgs, LetterSelection, OutboxCommand};
 pub(crate) use runs::{HistoryArgs, ListArgs, RunsCommand, ShowArgs};
 
@@ -27,7 +31,11 @@ Settings come from flags, then the environment, then the configuration file (--c
 current folder, if it is there):
   database = \"postgres://shop@db.example/orders\"
   password_file = \"/run/secrets/orders\"     # relative to the file's own folder
-  table_prefix = \"workflow_\"";
+  table_prefix = \"workflow_\"
+  [etcd]                                     # for roles; also user, password_file, namespace, tls.ca_file
+  endpoints = [\"http://etcd.example:2379\"]
+  [kafka]                                    # for topics; also sasl.user, sasl.password_file, tls.ca_file, properties
+  brokers = \"kafka.example:9092\"";
 
 /// Look after the database of a workflow engine: tables, outbox, dead letters, runs and their expiry.
 ///
@@ -126,9 +134,21 @@ Examples:
   workflowctl sizes
   workflowctl sizes --json | jq '.tables[] | select(.total_bytes > 1e9) | .table'")]
     Sizes,
-    /// Look at runs
+    /// Look at runs, start them and move them
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// Show who owns which role, its epoch, and since when
+    ///
+    /// From etcd, if its servers are named; else the epochs alone, as the database has them: the last owner of each role that
+    /// wrote something, who may be gone.
+    #[command(after_help = "\
+Examples:
+  workflowctl roles --etcd http://etcd-1:2379
+  workflowctl roles --workflow orders --json | jq -r '.roles[] | [.role, .owner] | @tsv'")]
+    Roles(RolesArgs),
+    /// Make topics on Kafka, look at them, and see how far groups are behind
+    #[command(subcommand)]
+    Topics(TopicsCommand),
     /// Print a script that completes commands and flags
     #[command(after_help = "\
 Examples:

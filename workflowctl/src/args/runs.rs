@@ -1,9 +1,10 @@
-//! The arguments of what shows runs.
+//! The arguments of what shows runs, and the commands about runs.
 
 use clap::{Args, Subcommand};
 use workflow_core::{ForeignId, RunId, RunState, StatusCode, Version, WorkflowName};
 
 use super::expiring::workflow;
+use super::operate::{PlainArgs, ReasonedArgs, TriggerArgs};
 use crate::cursor::RunToken;
 use crate::times::{Moment, moment};
 
@@ -30,6 +31,54 @@ Examples:
   workflowctl runs history 0198b6b4-7d0a-7000-8000-000000000000
   workflowctl runs history 0198b6b4-7d0a-7000-8000-000000000000 --after 100 --limit 50")]
     History(HistoryArgs),
+    /// Start a run of a workflow, as its program's trigger does
+    ///
+    /// The tool does not know the workflow's definition: whether it has the status, and whether the object is of its type, is
+    /// found out by the workers. Timers of the status are set by the status's auto-inserter as soon as a worker has the event.
+    #[command(after_help = "\
+Examples:
+  workflowctl runs trigger --workflow orders --foreign-id order-17 --status 1 --object '{\"cents\":4200}'
+  workflowctl runs trigger --workflow orders --foreign-id order-18 --status 1 --object @order-18.json
+  workflowctl runs trigger --workflow orders --foreign-id order-19 --status 1 --start-key 'mail 7' --json
+
+Exit codes: 0 started, or there by its start key; 1 the foreign id has an unfinished run; 2 it could not be done")]
+    Trigger(TriggerArgs),
+    /// Set a run aside: no step, callback or timer moves it until it is resumed
+    ///
+    /// A step that is under way does not store its result. Whoever is faster wins; a move in between is taken into account.
+    #[command(after_help = "\
+Examples:
+  workflowctl runs pause 0198b6b4-7d0a-7000-8000-000000000000 --reason 'asked by phone'
+  workflowctl runs pause --workflow orders --foreign-id order-17")]
+    Pause(ReasonedArgs),
+    /// Let a paused run go on, from the status that it is in
+    #[command(after_help = "\
+Examples:
+  workflowctl runs resume 0198b6b4-7d0a-7000-8000-000000000000
+  workflowctl runs resume --workflow orders --foreign-id order-17 --json")]
+    Resume(PlainArgs),
+    /// End a run early
+    #[command(after_help = "\
+Examples:
+  workflowctl runs cancel 0198b6b4-7d0a-7000-8000-000000000000 --reason 'changed their mind'
+  workflowctl runs cancel --workflow orders --foreign-id order-17")]
+    Cancel(ReasonedArgs),
+    /// Ask for the deletion of a finished run's object, which the workflow's workers carry out
+    #[command(after_help = "\
+Examples:
+  workflowctl runs delete-data 0198b6b4-7d0a-7000-8000-000000000000 --reason 'asked by mail'
+  workflowctl runs delete-data --workflow orders --foreign-id order-17")]
+    DeleteData(ReasonedArgs),
+    /// Try now what failed, without waiting for its back-off
+    ///
+    /// Of a run whose step waits for its next attempt, that attempt is due now, and counts on. Of one that nothing waits for,
+    /// the event of its present version is sent again; a step that has dealt with it passes it over. A paused run is resumed
+    /// instead, unless the engine has paused it and would resume it later: it does so now.
+    #[command(after_help = "\
+Examples:
+  workflowctl runs retry 0198b6b4-7d0a-7000-8000-000000000000
+  workflowctl runs retry --workflow orders --foreign-id order-17 --json")]
+    Retry(PlainArgs),
 }
 
 /// What `runs list` takes.
@@ -138,11 +187,11 @@ pub(super) fn limit(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| "it is a number from 1 to 10000".to_owned())
 }
 
-fn foreign_id(text: &str) -> Result<ForeignId, String> {
+pub(super) fn foreign_id(text: &str) -> Result<ForeignId, String> {
     ForeignId::new(text).map_err(|error| error.to_string())
 }
 
-fn status(text: &str) -> Result<StatusCode, String> {
+pub(super) fn status(text: &str) -> Result<StatusCode, String> {
     let number = text.parse().ok().and_then(|number| StatusCode::new(number).ok());
     number.ok_or_else(|| format!("a status is named by its number, from 1 to {}", i32::MAX))
 }

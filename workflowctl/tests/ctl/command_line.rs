@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::place::{Answer, Place, ctl};
 
 /// Every command, as the help names them.
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 23] = [
     &["migrate"],
     &["schema"],
     &["archive"],
@@ -18,6 +18,17 @@ const COMMANDS: [&[&str]; 12] = [
     &["sizes"],
     &["runs", "list"],
     &["runs", "show"],
+    &["runs", "trigger"],
+    &["runs", "pause"],
+    &["runs", "resume"],
+    &["runs", "cancel"],
+    &["runs", "delete-data"],
+    &["runs", "retry"],
+    &["roles"],
+    &["topics", "create"],
+    &["topics", "list"],
+    &["topics", "describe"],
+    &["topics", "lag"],
     &["completions"],
 ];
 

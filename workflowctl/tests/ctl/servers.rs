@@ -45,6 +45,24 @@ async fn every_command(url: &str) {
     let archived = run(&["archive", "--older-than", "0s", "--into", "kept_orders"], 0).json();
     assert_eq!((&archived["rows"], &archived["kept"]), (&1.into(), &0.into()));
     run(&["runs", "show", &run_id], 1);
+    operate(&run);
+    assert_eq!(run(&["roles"], 0).json()["source"], "database");
+}
+
+/// Starts a run and moves it, by its key.
+fn operate(run: &impl Fn(&[&str], i32) -> Answer) {
+    let key = ["--workflow", "orders", "--foreign-id", "by hand"];
+    let act = |command: &str, more: &[&str], code: i32| {
+        run(&[&["runs", command], &key[..], more].concat(), code).json()["state"].clone()
+    };
+    act("trigger", &["--status", "1", "--object", "{}"], 0);
+    let again = [&["runs", "trigger"], &key[..], &["--status", "1"]].concat();
+    assert!(run(&again, 1).error.contains("has an unfinished run"));
+    act("retry", &[], 0);
+    assert_eq!(act("pause", &[], 0), "Paused");
+    assert_eq!(act("resume", &[], 0), "Running");
+    assert_eq!(act("cancel", &[], 0), "Cancelled");
+    assert_eq!(act("delete-data", &[], 0), "RequestedDataDeleted");
 }
 
 /// An address without its password, and the password.
