@@ -6,7 +6,8 @@ use workflow_core::adapter::StartAt;
 
 use super::KafkaConfig;
 
-const IN_FLIGHT: &str = "a second request may overtake the first on a new partition, whose event is then lost";
+const IN_FLIGHT: &str =
+    "a second request may overtake the first on a new partition, whose event is then lost";
 
 /// Properties that cannot be set, and why.
 const REFUSED: [(&str, &str); 29] = [
