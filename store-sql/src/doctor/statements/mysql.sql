@@ -115,6 +115,9 @@ select run_id, status, max(noted) from workflow_inbox force index (primary) wher
 -- PRIMARY
 select run_id, version, meta from workflow_records force index (primary) where run_id in ({run}) order by run_id for update skip locked;
 
+-- PRIMARY
+select run_id, version, process, attempt, due_at, last_error, event from workflow_retries force index (primary) where (run_id = {run} and version = {n} and process = {text});
+
 -- workflow_retries_due
 select run_id, version, process, attempt, due_at, last_error, event, cast(unix_timestamp(now(3)) * 1000 as signed) from workflow_retries force index (workflow_retries_due) where due_at is not null and workflow_name = {workflow} order by due_at limit {n};
 
