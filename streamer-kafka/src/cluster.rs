@@ -17,8 +17,8 @@ use crate::client::{Clients, Context, Kept};
 use crate::error::{failed, is_missing, not_run};
 use crate::reports::Reports;
 
-/// How long between two questions while a group has no coordinator.
-const COORDINATOR_WAIT: Duration = Duration::from_millis(50);
+/// How long between two questions whose answer is only a moment away.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 pub(crate) type Producer = Kept<ThreadedProducer<Reports>>;
 
@@ -112,11 +112,10 @@ impl Cluster {
         blocking("watermarks", move || {
             let producer = this.producer()?;
             let ends = partitions.into_iter().map(|partition| {
-                let ends = producer.client().fetch_watermarks(
-                    topic.as_str(),
-                    number(partition),
-                    this.config.request(),
-                );
+                let (client, patience) = (producer.client(), this.config.request());
+                let ends = patiently(patience, || {
+                    client.fetch_watermarks(topic.as_str(), number(partition), patience)
+                });
                 let (oldest, next) = ends.map_err(|error| {
                     failed(format!("the ends of topic {topic}, partition {partition}, cannot be read"), error)
                 })?;
@@ -163,10 +162,27 @@ impl Cluster {
     }
 }
 
-fn is_between_coordinators(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
-    let code = error.rdkafka_error_code();
-    matches!(code, Some(CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator))
+/// Asks again while a topic that is new has no leader, or a group no coordinator: in a moment they will; blocks.
+fn patiently<V>(patience: Duration, ask: impl Fn() -> Result<V, KafkaError>) -> Result<V, KafkaError> {
+    use RDKafkaErrorCode::{
+        CoordinatorLoadInProgress, CoordinatorNotAvailable, LeaderNotAvailable, NotCoordinator,
+        NotLeaderForPartition,
+    };
+    let begun = Instant::now();
+    loop {
+        let answer = ask();
+        let code = answer.as_ref().err().and_then(KafkaError::rdkafka_error_code);
+        match code {
+            Some(
+                CoordinatorLoadInProgress
+                | CoordinatorNotAvailable
+                | LeaderNotAvailable
+                | NotCoordinator
+                | NotLeaderForPartition,
+            ) if begun.elapsed() < patience => std::thread::sleep(LOOK_AGAIN),
+            _ => return answer,
+        }
+    }
 }
 
 /// What a client's group has committed; blocks.
@@ -182,16 +198,8 @@ pub(crate) fn committed<C: rdkafka::consumer::ConsumerContext>(
         list.add_partition(topic.as_str(), number(*partition));
     }
     let what = || format!("what group {group} has committed of topic {topic} cannot be read");
-    let begun = Instant::now();
-    let found = loop {
-        match consumer.committed_offsets(list.clone(), patience) {
-            // A group that is new, or whose coordinator has just moved, has one in a moment.
-            Err(error) if is_between_coordinators(&error) && begun.elapsed() < patience => {
-                std::thread::sleep(COORDINATOR_WAIT);
-            }
-            found => break found.map_err(|error| failed(what(), error))?,
-        }
-    };
+    let found = patiently(patience, || consumer.committed_offsets(list.clone(), patience));
+    let found = found.map_err(|error| failed(what(), error))?;
     let of = |partition: &u32| {
         let element = found.find_partition(topic.as_str(), number(*partition));
         let Some(element) = element else { return Ok(None) };

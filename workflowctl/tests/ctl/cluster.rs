@@ -10,7 +10,7 @@ use streamer_kafka::{KafkaConfig, KafkaStreamer};
 use workflow_conformance::samples::{event_of, new_run, orders, role, status, workflow as workflow_named};
 use workflow_core::adapter::{
     EpochClaim, EventReceiver, EventStreamer, Generation, Position, Publication, RoleClaim, RoleScheduler,
-    StartAt, Store,
+    SendOutcome, StartAt, Store,
 };
 use workflow_core::{EventId, GroupName, Namespace, Shard, Timestamp, Topic};
 
@@ -152,11 +152,8 @@ async fn publish(kafka: &str, topic: &str, events: usize) {
         let at = Timestamp::from_millis(0);
         Publication { row: EventId::after(None), event: Arc::new(event), record: None, at }
     };
-    streamer.send((0..events).map(publication).collect()).await.unwrap();
-    let mut acked = 0;
-    while acked < events {
-        acked += streamer.settled().await.len();
-    }
+    let outcomes = streamer.send((0..events).map(publication).collect()).await.unwrap();
+    assert!(outcomes.iter().all(|outcome| *outcome == SendOutcome::Durable), "{outcomes:?}");
 }
 
 /// Takes all that is on a topic, as the step's group, and settles it.
