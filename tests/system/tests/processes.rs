@@ -167,7 +167,7 @@ async fn eight_processes_make_one_fresh_file_together() {
         }
         let mut raw = Raw::open(&place.file).await.unwrap();
         let versions = "select version || '/' || oldest_program from workflow_schema";
-        assert_eq!(raw.texts(versions).await.unwrap(), ["2/1"]);
+        assert_eq!(raw.texts(versions).await.unwrap(), ["3/3"]);
         run(&place.file).await.unwrap().shutdown(PATIENCE).await;
     }
 }
