@@ -101,7 +101,7 @@ impl BackendMetrics {
     /// use workflow_core::BackendMetrics;
     /// let metrics = BackendMetrics::default();
     /// assert!(metrics.observe(|measured| println!("{} {}", measured.name, measured.value)));
-    /// assert!(!metrics.observe(drop));
+    /// assert!(!metrics.observe(|_| {}));
     /// ```
     pub fn observe(&self, observer: impl Fn(Measurement<'_>) + Send + Sync + 'static) -> bool {
         self.0.observed.set(Box::new(observer)).is_ok()

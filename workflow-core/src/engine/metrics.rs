@@ -133,7 +133,7 @@ impl Metrics {
     /// use workflow_core::Metrics;
     /// let metrics = Metrics::default();
     /// assert!(metrics.observe(|measured| println!("{} {}", measured.name, measured.value)));
-    /// assert!(!metrics.observe(drop));
+    /// assert!(!metrics.observe(|_| {}));
     /// ```
     pub fn observe(&self, observer: impl Fn(Measurement<'_>) + Send + Sync + 'static) -> bool {
         self.0.observed.set(Box::new(observer)).is_ok()
