@@ -1,0 +1,9 @@
+//! Goal: who has lost its role stores nothing, and nothing is lost or done twice, whatever happens to owners and servers.
+//! Method: the programs of the full stack on real servers, which the tests stop, kill and take away.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+#[path = "../../../../store-sql/tests/servers/mod.rs"]
+mod databases;
+mod frozen;
+mod stack;
+mod writes;
