@@ -7,13 +7,14 @@ use std::time::Duration;
 use etcd_client::{EventType, WatchResponse, WatchStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use workflow_core::RoleName;
 use workflow_core::adapter::{EpochClaim, Lease};
-use workflow_core::{Epoch, RoleName};
 
 use super::requests::{self, Changed, Snapshot, Watched};
 use super::roles::Limits;
 use super::{BACK_OFF, BACK_OFF_MAX, Driver, Ended, Message, jittered, with_causes};
 use crate::clock::boot_time;
+use crate::epochs;
 use crate::error::EtcdError;
 use crate::keys::Key;
 use crate::session::Session;
@@ -243,7 +244,7 @@ fn lease(
             drop(sender.send(Message::Release { role, epoch }));
         }
     });
-    let epoch = EpochClaim::At(Epoch::new(epoch.unsigned_abs()));
+    let epoch = EpochClaim::At(epochs::epoch(session.epoch_base, epoch));
     (Lease::new(epoch, lost.clone(), release), lost)
 }
 

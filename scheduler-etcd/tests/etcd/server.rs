@@ -57,6 +57,11 @@ impl Server {
         }
     }
 
+    /// Loses what it has stored while it was away.
+    pub(crate) fn forget(&self) {
+        std::fs::remove_dir_all(self.folder.path().join("data")).unwrap();
+    }
+
     /// Starts it again with what it has stored, and waits until it answers.
     pub(crate) async fn come_back(&mut self) {
         self.spawn();
