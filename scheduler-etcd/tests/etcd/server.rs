@@ -17,9 +17,10 @@ pub(crate) struct Server {
     child: Option<Child>,
 }
 
-/// A port that was free a moment ago.
+/// A free port that the system gives to no connection by itself, so that it is still free after a restart.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let candidates = std::iter::repeat_with(|| fastrand::u16(10_000..30_000));
+    candidates.take(1000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 impl Server {

@@ -4,6 +4,11 @@
 
 #[path = "../../../../store-sql/tests/servers/mod.rs"]
 mod databases;
+mod etcd;
 mod frozen;
+#[allow(dead_code, reason = "other tests use the rest of it")]
+#[path = "../../../../scheduler-etcd/tests/etcd/server.rs"]
+mod server;
 mod stack;
+mod support;
 mod writes;

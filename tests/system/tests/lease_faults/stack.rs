@@ -1,9 +1,10 @@
 //! Workers, relays and a shop in processes of their own, on one database, Kafka and etcd.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Stdio;
 
-use scheduler_etcd::{EtcdConfig, EtcdObserver};
+use scheduler_etcd::{EtcdConfig, EtcdObserver, OwnedRole};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -23,6 +24,19 @@ pub(crate) struct Stack {
     namespace: Namespace,
     kafka: String,
     folder: TempDir,
+}
+
+/// A process that works on the orders, and what it says.
+pub(crate) struct Worker {
+    pub(crate) child: Child,
+    log: PathBuf,
+}
+
+impl Worker {
+    /// Waits until it has said something.
+    pub(crate) async fn says(&self, what: &str) {
+        until(what, async || std::fs::read_to_string(&self.log).unwrap().contains(what)).await;
+    }
 }
 
 /// A server that `cargo xtask services up` starts.
@@ -72,6 +86,15 @@ impl Stack {
         command.arg("worker").spawn().unwrap()
     }
 
+    /// A worker that is called `name`.
+    pub(crate) fn worker(&self, name: &str) -> Worker {
+        let log = self.folder.path().join(name);
+        let file = std::fs::File::create(&log).unwrap();
+        let mut command = self.orders();
+        command.env("WORKFLOW_INSTANCE_NAME", name).env("RUST_LOG", "warn").stderr(file);
+        Worker { child: command.arg("worker").spawn().unwrap(), log }
+    }
+
     /// A relay that shares two shards with others.
     pub(crate) fn relay(&self) -> Child {
         let config = self.folder.path().join("relay.toml");
@@ -95,6 +118,12 @@ impl Stack {
     pub(crate) async fn observer(&self) -> EtcdObserver {
         let config = EtcdConfig::new(self.etcd.split(',')).namespace(self.namespace.clone());
         EtcdObserver::connect(config).await.unwrap()
+    }
+
+    /// Who owns which role of the orders.
+    pub(crate) async fn roles(&self) -> Vec<OwnedRole> {
+        let roles = self.observer().await.roles().await.unwrap();
+        roles.into_iter().filter(|owned| owned.role.as_str().starts_with("orders-")).collect()
     }
 
     /// Waits until all roles of the orders belong to one worker; gives their epochs.
