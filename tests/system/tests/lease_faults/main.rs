@@ -2,6 +2,7 @@
 //! Method: the programs of the full stack on real servers, which the tests stop, kill and take away.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod database;
 #[path = "../../../../store-sql/tests/servers/mod.rs"]
 mod databases;
 mod etcd;
