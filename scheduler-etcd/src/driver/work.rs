@@ -2,6 +2,7 @@
 
 use std::future::{Future, pending};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_client::{EventType, WatchResponse, WatchStream};
@@ -191,8 +192,19 @@ impl<'a> Work<'a> {
     }
 
     fn win(&mut self, role: &RoleName, epoch: i64) {
-        let (session, sender) = (self.session, &self.driver.sender);
-        self.driver.roles.won(role, epoch, boot_time(), || lease(session, sender, role, epoch));
+        let (session, sender, deadline) = (self.session, &self.driver.sender, &self.driver.shared.deadline);
+        self.driver.roles.won(role, epoch, boot_time(), || {
+            let (lease, lost) = lease(session, sender, role, epoch);
+            let (session_lost, deadline) = (session.lost.clone(), Arc::clone(deadline));
+            let check = move || {
+                let has_passed = deadline.has_passed();
+                if has_passed {
+                    session_lost.cancel();
+                }
+                !has_passed
+            };
+            (lease.checked(check), lost)
+        });
     }
 
     fn take_heard(&mut self, heard: Option<WatchResponse>) {
