@@ -2,6 +2,7 @@
 
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use order_processor::flow::{Shop, orders};
 use order_processor::generate;
@@ -15,6 +16,9 @@ use workflow_system_tests::patience::{patiently, until};
 
 /// For how many seconds the roles of a relay that is dead stay its own.
 pub(crate) const LEASE_SECONDS: u64 = 3;
+
+/// A shard that is to move has moved by then: it is held for a second before.
+const SETTLED_AFTER: Duration = Duration::from_secs(4);
 
 /// How long a relay may take to end what is under way.
 const DRAIN: &str = "20s";
@@ -106,11 +110,15 @@ impl Relays {
         let (one, other) = (self.sharing(&[]), self.sharing(&[]));
         let etcd = self.observer().await;
         until("both are there", async || etcd.instances().await.unwrap().len() == 2).await;
-        let mut first_is_one = false;
-        until("both shards are owned", async || {
+        let (mut seen, mut since, mut first_is_one) = (Vec::new(), Instant::now(), false);
+        // What is under way when a shard moves to who came later is published again.
+        until("both shards are owned, and move no more", async || {
             let roles = etcd.roles().await.unwrap();
-            first_is_one = roles.first().is_some_and(|owned| is_of(owned, &one));
-            roles.len() == 2
+            if roles != seen {
+                (seen, since) = (roles, Instant::now());
+            }
+            first_is_one = seen.first().is_some_and(|owned| is_of(owned, &one));
+            seen.len() == 2 && since.elapsed() > SETTLED_AFTER
         })
         .await;
         if first_is_one { (one, other) } else { (other, one) }
