@@ -7,7 +7,8 @@ use std::num::NonZeroU32;
 use std::time::Instant;
 
 use outbox_relay::{Drained, Relay, RelayMetrics};
-use store_sql::{Database, TableNames};
+use sqlx::AssertSqlSafe;
+use store_sql::{Database, Table, TableNames};
 use support::{Sink, is_empty};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -40,7 +41,7 @@ async fn backlog(store: &impl Store) {
     }
 }
 
-async fn goes_in_order<S: RelayStore + Clone>(store: S, name: &str) {
+async fn goes_in_order<S: RelayStore + Clone>(store: S, name: &'static str) {
     backlog(&store).await;
     let sink = Sink::default();
     let relay = Relay::new(store.clone(), sink.clone(), InProcessScheduler::new(), RelayMetrics::new());
@@ -54,16 +55,37 @@ async fn goes_in_order<S: RelayStore + Clone>(store: S, name: &str) {
     assert!(sink.versions().values().all(|versions| *versions == [1, 2]));
 }
 
+/// The statements that take a test's tables away, in a database that others share.
+fn drop_all(names: &TableNames) -> impl Iterator<Item = AssertSqlSafe<String>> {
+    let tables: Vec<String> = Table::ALL.iter().map(|table| names.table(*table)).collect();
+    tables.into_iter().map(|table| AssertSqlSafe(format!("drop table if exists {table}")))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backlog_in_postgres_is_published_in_order() {
-    let database = Database::options().tables(names()).connect(&url("WORKFLOW_POSTGRES_URL")).await.unwrap();
+    let names = names();
+    let options = Database::options().tables(names.clone());
+    let database = options.connect(&url("WORKFLOW_POSTGRES_URL")).await.unwrap();
     let Database::Postgres(postgres) = &database else { panic!("{database:?}") };
-    goes_in_order(postgres.store().clone(), "postgres").await;
+    let store = postgres.store().clone();
+    // The tables go however it ends.
+    let ended = tokio::spawn(goes_in_order(store.clone(), "postgres")).await;
+    for statement in drop_all(&names) {
+        sqlx::query(statement).execute(store.pool()).await.unwrap();
+    }
+    ended.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backlog_in_mariadb_is_published_in_order() {
-    let database = Database::options().tables(names()).connect(&url("WORKFLOW_MARIADB_URL")).await.unwrap();
+    let names = names();
+    let options = Database::options().tables(names.clone());
+    let database = options.connect(&url("WORKFLOW_MARIADB_URL")).await.unwrap();
     let Database::MySql(mysql) = &database else { panic!("{database:?}") };
-    goes_in_order(mysql.store().clone(), "mariadb").await;
+    let store = mysql.store().clone();
+    let ended = tokio::spawn(goes_in_order(store.clone(), "mariadb")).await;
+    for statement in drop_all(&names) {
+        sqlx::query(statement).execute(store.pool()).await.unwrap();
+    }
+    ended.unwrap();
 }

@@ -105,6 +105,14 @@ pub enum EtcdError {
         /// Where etcd keeps it.
         key: String,
     },
+    /// What epochs are counted from is no number.
+    #[error(
+        "the key {key:?} in etcd, from which epochs are counted, is no number; delete it and start all processes anew"
+    )]
+    EpochsUnreadable {
+        /// Where etcd keeps it.
+        key: String,
+    },
     /// The operating system gives no thread.
     #[error("the thread that renews the lease cannot be started")]
     Thread(#[source] std::io::Error),
@@ -124,6 +132,7 @@ impl From<EtcdError> for BackendError {
             | EtcdError::File { .. }
             | EtcdError::Login { .. }
             | EtcdError::Permission { .. }
+            | EtcdError::EpochsUnreadable { .. }
             | EtcdError::ForeignDatabase { .. } => ErrorKind::Permanent,
             EtcdError::Closed => ErrorKind::Closed,
         };

@@ -5,6 +5,7 @@ use workflow_core::{GroupName, Namespace, RoleName};
 /// The keys of one namespace, all under `{namespace.}workflow/`:
 ///
 /// * `database`: the id of the database that the namespace belongs to
+/// * `epochs`: the number from which epochs are counted
 /// * `instance/{id}`: a live process and the roles that it wants, under its lease
 /// * `owner/{group}/{shards}/{role}`: who owns a role, under its lease. With the shard count in the key, one range says
 ///   whether a role of the group is owned under another count.
@@ -33,6 +34,10 @@ impl Keys {
 
     pub(crate) fn database(&self) -> String {
         format!("{}database", self.root)
+    }
+
+    pub(crate) fn epochs(&self) -> String {
+        format!("{}epochs", self.root)
     }
 
     pub(crate) fn instance(&self, id: &str) -> String {

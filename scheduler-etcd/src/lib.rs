@@ -31,6 +31,7 @@ mod binding;
 mod clock;
 mod config;
 mod driver;
+mod epochs;
 mod error;
 mod keys;
 mod link;

@@ -8,6 +8,7 @@ use workflow_core::{Epoch, RoleName};
 
 use crate::config::EtcdConfig;
 use crate::driver::read_view;
+use crate::epochs;
 use crate::error::EtcdError;
 use crate::link::Link;
 use crate::view::View;
@@ -83,7 +84,7 @@ impl EtcdObserver {
                 shards: owned.shards,
                 instance: owned.owner.instance.clone(),
                 instance_name: owned.owner.name.clone(),
-                epoch: Epoch::new(owned.epoch.unsigned_abs()),
+                epoch: epochs::epoch(view.epoch_base, owned.epoch),
                 since: UNIX_EPOCH + Duration::from_millis(owned.owner.since_ms),
             })
             .collect();

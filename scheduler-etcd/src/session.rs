@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::boot_time;
+use crate::epochs;
 use crate::error::EtcdError;
 use crate::link::{Link, in_time};
 
@@ -86,6 +87,8 @@ pub(crate) struct Session {
     /// Cancelled when the lease is lost; every role's token is a child of it.
     pub(crate) lost: CancellationToken,
     pub(crate) lease_time: Duration,
+    /// What epochs are counted from, for as long as this lease is known to etcd: one that has lost its data does not know it.
+    pub(crate) epoch_base: u64,
     _tasks: JoinSet<()>,
 }
 
@@ -106,6 +109,7 @@ impl Session {
             in_time("grant a lease", link.config().connect_timeout, client.grant(seconds, None)).await?;
         let lease_time = asked.min(Duration::from_secs(granted.ttl().unsigned_abs()));
         deadline.extend(sent, lease_time);
+        let epoch_base = epochs::base(link).await?;
         let keeper = Keeper {
             link: link.clone(),
             probe: probe.clone(),
@@ -117,7 +121,7 @@ impl Session {
         let mut tasks = JoinSet::new();
         tasks.spawn(keeper.clone().guard());
         tasks.spawn(keeper.renew());
-        Ok(Self { lease: granted.id(), lost, lease_time, _tasks: tasks })
+        Ok(Self { lease: granted.id(), lost, lease_time, epoch_base, _tasks: tasks })
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 use workflow_core::RoleName;
 
+use crate::epochs;
 use crate::keys::{Key, Keys};
 use crate::placement;
 
@@ -57,6 +58,8 @@ pub(crate) struct Entry<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct View {
     pub(crate) revision: i64,
+    /// What epochs are counted from.
+    pub(crate) epoch_base: u64,
     instances: HashMap<String, Instance>,
     owners: HashMap<RoleName, Owned>,
 }
@@ -84,6 +87,9 @@ impl View {
                 });
                 let (epoch, lease) = (entry.create_revision, entry.lease);
                 self.owners.insert(role, Owned { group: group.to_owned(), shards, owner, epoch, lease });
+            }
+            None if entry.key == keys.epochs() => {
+                self.epoch_base = epochs::read(entry.value).unwrap_or_default();
             }
             None => {}
         }

@@ -25,6 +25,12 @@ use shard::{ShardWork, Until};
 /// How long the wait is before a role is claimed again that was lost, or could not be claimed.
 const CLAIM_AGAIN: Duration = Duration::from_millis(500);
 
+/// How long a role may take to be had before it counts as another relay's.
+const LOOK_FIRST: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether the other relay has published everything.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// How the work on the outbox ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Drained {
@@ -124,6 +130,7 @@ impl<S: RelayStore, T: EventStreamer, C: RoleScheduler> Relay<S, T, C> {
             let claim = RoleClaim { group: group.clone(), role: role.clone(), shard };
             let claimed = tokio::select! {
                 claimed = self.scheduler.claim(claim) => claimed,
+                () = self.published_by_another(shard, &role), if until == Until::Drained => return Drained::All,
                 () = stop.cancelled() => return Drained::Stopped,
             };
             let end = match claimed {
@@ -140,6 +147,24 @@ impl<S: RelayStore, T: EventStreamer, C: RoleScheduler> Relay<S, T, C> {
                 () = clock.sleep(CLAIM_AGAIN) => {}
                 () = stop.cancelled() => return end,
             }
+        }
+    }
+
+    /// Waits until nothing is left of a shard that another relay owns: nobody who is asked to publish what is there waits for
+    /// a role that the other one will keep.
+    async fn published_by_another(&self, shard: Shard, role: &RoleName) {
+        let clock = self.store.clock();
+        clock.sleep(LOOK_FIRST).await;
+        tracing::info!(role = %role, "another relay owns the role; waiting until it has published what is there, or ends");
+        loop {
+            match self.store.depth(shard).await {
+                Ok(depth) if depth.rows == 0 => return,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(role = %role, error = %causes(&error), "the outbox cannot be measured")
+                }
+            }
+            clock.sleep(LOOK_EVERY).await;
         }
     }
 

@@ -2,18 +2,20 @@
 
 use std::future::{Future, pending};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_client::{EventType, WatchResponse, WatchStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use workflow_core::RoleName;
 use workflow_core::adapter::{EpochClaim, Lease};
-use workflow_core::{Epoch, RoleName};
 
 use super::requests::{self, Changed, Snapshot, Watched};
 use super::roles::Limits;
 use super::{BACK_OFF, BACK_OFF_MAX, Driver, Ended, Message, jittered, with_causes};
 use crate::clock::boot_time;
+use crate::epochs;
 use crate::error::EtcdError;
 use crate::keys::Key;
 use crate::session::Session;
@@ -190,8 +192,19 @@ impl<'a> Work<'a> {
     }
 
     fn win(&mut self, role: &RoleName, epoch: i64) {
-        let (session, sender) = (self.session, &self.driver.sender);
-        self.driver.roles.won(role, epoch, boot_time(), || lease(session, sender, role, epoch));
+        let (session, sender, deadline) = (self.session, &self.driver.sender, &self.driver.shared.deadline);
+        self.driver.roles.won(role, epoch, boot_time(), || {
+            let (lease, lost) = lease(session, sender, role, epoch);
+            let (session_lost, deadline) = (session.lost.clone(), Arc::clone(deadline));
+            let check = move || {
+                let has_passed = deadline.has_passed();
+                if has_passed {
+                    session_lost.cancel();
+                }
+                !has_passed
+            };
+            (lease.checked(check), lost)
+        });
     }
 
     fn take_heard(&mut self, heard: Option<WatchResponse>) {
@@ -243,7 +256,7 @@ fn lease(
             drop(sender.send(Message::Release { role, epoch }));
         }
     });
-    let epoch = EpochClaim::At(Epoch::new(epoch.unsigned_abs()));
+    let epoch = EpochClaim::At(epochs::epoch(session.epoch_base, epoch));
     (Lease::new(epoch, lost.clone(), release), lost)
 }
 

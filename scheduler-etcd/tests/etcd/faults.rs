@@ -7,7 +7,7 @@ use scheduler_etcd::{EtcdConfig, EtcdError, EtcdScheduler};
 use workflow_core::adapter::RoleScheduler;
 
 use crate::server::{Server, free_port};
-use crate::support::{Onlooker, connect, epoch_of, eventually, fresh, quick, role, soon};
+use crate::support::{Onlooker, connect, epoch_of, eventually, fresh, fresh_namespace, quick, role, soon};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_of_etcd_costs_no_role() {
@@ -43,6 +43,31 @@ async fn an_etcd_that_is_away_for_longer_than_the_lease_costs_all_roles_and_they
     assert!(epoch_of(&again) > epoch && !again.lost.is_cancelled() && one.is_held());
 }
 
+/// Epochs that a store has seen would fence all later owners off, if they were lower.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_etcd_that_has_lost_everything_gives_higher_epochs() {
+    let mut server = Server::start().await;
+    let config = quick([server.endpoint()]).lease_time(Duration::from_secs(2));
+    let one = connect(&config).await;
+    let mut before = 0;
+    for number in 1..=20 {
+        before = epoch_of(&one.claim(role(number)).await.unwrap());
+    }
+    let lease = one.claim(role(30)).await.unwrap();
+    server.go_away();
+    server.forget();
+    server.come_back().await;
+    soon("the roles are lost with their lease", lease.lost.cancelled()).await;
+    drop(lease);
+    let again = soon("the role is owned again", one.claim(role(30))).await.unwrap();
+    assert!(epoch_of(&again) > before, "{} {before}", epoch_of(&again));
+    // Whoever comes next counts from the same number.
+    let other = connect(&config).await;
+    assert!(epoch_of(&soon("another role", other.claim(role(31))).await.unwrap()) > epoch_of(&again));
+    let seen = Onlooker::new(&config).await.roles().await;
+    assert!(seen.iter().any(|owned| owned.epoch.get() == epoch_of(&again)), "{seen:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_endpoint_beside_a_live_one_is_nothing() {
     let server = Server::start().await;
@@ -71,19 +96,19 @@ async fn endpoints_that_do_not_answer_are_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_whose_key_is_deleted_loses_the_role_alone() {
-    let config = fresh();
+    let namespace = fresh_namespace();
+    let config = fresh().namespace(namespace.clone());
     let scheduler = connect(&config).await;
     let lease = scheduler.claim(role(1)).await.unwrap();
     let kept = scheduler.claim(role(2)).await.unwrap();
     let mut client = Client::connect(crate::support::endpoints(), None).await.unwrap();
     let looking = Onlooker::new(&config).await;
-    let keys = client.get("t", Some(GetOptions::new().with_prefix().with_keys_only())).await.unwrap();
+    let keys = client
+        .get(namespace.to_string(), Some(GetOptions::new().with_prefix().with_keys_only()))
+        .await
+        .unwrap();
     let name = role(1).role.as_str().to_owned();
-    let epoch = i64::try_from(epoch_of(&lease)).unwrap();
-    let key = keys
-        .kvs()
-        .iter()
-        .find(|pair| pair.create_revision() == epoch && pair.key_str().unwrap().ends_with(&name));
+    let key = keys.kvs().iter().find(|pair| pair.key_str().unwrap().ends_with(&name));
     client.delete(key.unwrap().key(), None).await.unwrap();
     soon("the loss is told", lease.lost.cancelled()).await;
     let again = soon("the role is claimed again", scheduler.claim(role(1))).await.unwrap();

@@ -8,6 +8,8 @@ mod faults;
 mod frozen;
 mod login;
 mod placement;
+mod proxy;
+mod reply_lost;
 mod server;
 mod shards;
 mod support;

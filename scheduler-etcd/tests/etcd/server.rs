@@ -17,9 +17,10 @@ pub(crate) struct Server {
     child: Option<Child>,
 }
 
-/// A port that was free a moment ago.
+/// A free port that the system gives to no connection by itself, so that it is still free after a restart.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let candidates = std::iter::repeat_with(|| fastrand::u16(10_000..30_000));
+    candidates.take(1000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 impl Server {
@@ -55,6 +56,11 @@ impl Server {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    /// Loses what it has stored while it was away.
+    pub(crate) fn forget(&self) {
+        std::fs::remove_dir_all(self.folder.path().join("data")).unwrap();
     }
 
     /// Starts it again with what it has stored, and waits until it answers.

@@ -167,7 +167,11 @@ macro_rules! on_each {
 }
 
 impl Session {
-    async fn connect(dsn: &Dsn) -> Result<Self, sqlx::Error> {
+    /// A connection to a database.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub async fn connect(dsn: &Dsn) -> Result<Self, sqlx::Error> {
         match dsn {
             Dsn::MySql(dsn) => MySqlConnection::connect_with(&dsn.connect_options()).await.map(Self::MySql),
             Dsn::Postgres(dsn) => {

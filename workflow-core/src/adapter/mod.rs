@@ -33,6 +33,7 @@ pub use namespaced::{Namespaced, NamespacedReceiver};
 pub use query::{Cursor, DriverlessSlice, HistoryQuery, ListPage, ListQuery, Page};
 pub use reach::Reach;
 pub use relay_store::{OutboxDepth, RelayStore, ShardPage, Span, UnderWay};
+pub(crate) use role_scheduler::Held;
 pub use role_scheduler::{EpochClaim, Lease, RoleClaim, RoleScheduler};
 pub use store::{
     BoxFuture, DueTimer, DueWork, Found, OutboxPage, Store, StoreLimits, StoredOutboxRow, Waking,

@@ -11,6 +11,7 @@ use super::due::{Taken, TakesDue};
 use super::metrics::ProcessMetrics;
 use super::moves::OWED_AFTER;
 use super::plan::is_retry_of;
+use super::role::Scope;
 use crate::adapter::{
     BoxFuture, Change, DueTimer, Effect, Fence, Outcome, RetryKey, RetryRow, RetryUpdate, TimerKey,
     TraceContext,
@@ -43,6 +44,7 @@ pub(crate) struct DueWork<T, S> {
 #[derive(Clone)]
 pub(crate) struct Owned {
     pub(crate) fence: Fence,
+    pub(crate) scope: Scope,
     pub(crate) process: ProcessName,
     pub(crate) metrics: Arc<ProcessMetrics>,
     pub(crate) room: Arc<Semaphore>,
@@ -96,12 +98,14 @@ impl<T: Object, S: Status> DueWork<T, S> {
     }
 
     pub(crate) fn owner_of(&self, status: StatusCode) -> Option<Owned> {
-        self.owned.read().unwrap_or_else(PoisonError::into_inner).get(&status).cloned()
+        let all = self.owned.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(&status).filter(|owned| !owned.scope.is_over()).cloned()
     }
 
     fn owner_by_process(&self, process: &ProcessName) -> Option<Owned> {
         let all = self.owned.read().unwrap_or_else(PoisonError::into_inner);
-        all.values().find(|owned| is_retry_of(process, &owned.process)).cloned()
+        let mut held = all.values().filter(|owned| !owned.scope.is_over());
+        held.find(|owned| is_retry_of(process, &owned.process)).cloned()
     }
 
     fn claim_timer(&self, key: &TimerKey) -> bool {

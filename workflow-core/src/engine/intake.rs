@@ -88,6 +88,7 @@ struct Stretch<'a> {
     totals: &'a Metrics,
     signals: &'a CancelSignals,
     fence: Fence,
+    scope: &'a Scope,
     /// When this ownership of the role began.
     since: Timestamp,
     flights: HashMap<RunId, Flight>,
@@ -150,6 +151,7 @@ impl Intake {
             totals: &self.totals,
             signals: &self.signals,
             fence,
+            scope,
             since: self.hub.clock.now(),
             flights: HashMap::new(),
             running: JoinSet::new(),
@@ -191,7 +193,7 @@ impl Stretch<'_> {
     ) -> Result<(), BackendError> {
         let mut hurried = false;
         while !self.superseded {
-            self.stopping = self.grown || scope.end.is_cancelled();
+            self.stopping = self.grown || scope.is_over();
             if self.stopping {
                 // What only waits is left to the next owner.
                 self.flights.retain(|_, flight| !flight.waits);
@@ -306,6 +308,11 @@ impl Stretch<'_> {
 
     /// Starts the work on an event: polled here once, moved to a task of its own if it has to wait.
     fn start(&mut self, delivery: &Delivery, record: Arc<Record>, fresh: bool) {
+        if self.scope.is_over() {
+            // It is left to whoever owns the role next.
+            self.flights.remove(&delivery.event.run_id);
+            return;
+        }
         let task = Task {
             event: Arc::clone(&delivery.event),
             record,

@@ -1,5 +1,6 @@
 //! Waiting for a role, running its process while it is owned, and waiting for it again.
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::hub::Hub;
 use super::metrics::{ProcessMetrics, ProcessState};
-use crate::adapter::{BackendError, BoxFuture, ErrorKind, Fence, Lease, RoleClaim};
+use crate::adapter::{BackendError, BoxFuture, ErrorKind, Fence, Held, Lease, RoleClaim};
 
 /// How long a process waits after an error, before it claims its role again.
 const ERROR_BACK_OFF: Duration = Duration::from_millis(500);
@@ -41,6 +42,14 @@ pub(crate) struct Scope {
     pub(crate) end: CancellationToken,
     /// What is still in flight is told to stop.
     pub(crate) hurry: CancellationToken,
+    held: Held,
+}
+
+impl Scope {
+    /// Whether nothing new may be begun. It does not wait to be told of a loss that the clock shows already.
+    pub(crate) fn is_over(&self) -> bool {
+        self.end.is_cancelled() || !self.held.is_held()
+    }
 }
 
 /// Runs a process whenever its role is owned, until `shutdown`.
@@ -113,9 +122,17 @@ async fn run_until_lost(
     shutdown: &CancellationToken,
     fence: Fence,
 ) -> Option<Result<(), BackendError>> {
-    let scope = Scope { end: shutdown.child_token(), hurry: CancellationToken::new() };
+    let (end, hurry) = (shutdown.child_token(), CancellationToken::new());
+    let scope = Scope { end, hurry, held: lease.held() };
     let ended = {
-        let run = process.run(scope.clone(), fence);
+        let mut running = process.run(scope.clone(), fence);
+        // Whatever wakes the process, it looks first whether its role is still its own.
+        let run = poll_fn(|context| {
+            if scope.is_over() {
+                scope.end.cancel();
+            }
+            running.as_mut().poll(context)
+        });
         tokio::pin!(run);
         let given_up = async {
             lease.lost.cancelled().await;

@@ -312,6 +312,7 @@ impl<T: Object, S: Status> Process for TimeoutRole<T, S> {
         Box::pin(async move {
             let owned = Owned {
                 fence,
+                scope: scope.clone(),
                 process: self.process.clone(),
                 metrics: Arc::clone(&self.metrics),
                 room: Arc::clone(&self.room),

@@ -1,6 +1,7 @@
 //! Roles that several processes of one test share, and that are lost on demand.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,8 @@ struct Owner {
     process: u32,
     revision: u64,
     lost: CancellationToken,
+    /// The deadline has passed, and nobody has said so.
+    lapsed: Arc<AtomicBool>,
     /// The next one has its turn, whether the owner knows or not.
     gone: CancellationToken,
 }
@@ -76,6 +79,11 @@ impl SharedRoles {
         self.of(process).iter().for_each(|owner| owner.gone.cancel());
     }
 
+    /// Has the deadline of every role of a process pass without a word: who asks the clock sees it, as after a stop.
+    pub fn lapse(&self, process: u32) {
+        self.of(process).iter().for_each(|owner| owner.lapsed.store(true, Ordering::SeqCst));
+    }
+
     fn of(&self, process: u32) -> Vec<Owner> {
         self.owned().owners.values().filter(|owner| owner.process == process).cloned().collect()
     }
@@ -88,7 +96,7 @@ impl SharedRoles {
         let mut owned = self.owned();
         owned.revision += 1;
         let (lost, gone) = (CancellationToken::new(), CancellationToken::new());
-        let owner = Owner { process, revision: owned.revision, lost, gone };
+        let owner = Owner { process, revision: owned.revision, lost, lapsed: Arc::default(), gone };
         owned.owners.insert(role.to_string(), owner.clone());
         owner
     }
@@ -131,6 +139,14 @@ impl RoleScheduler for SharedScheduler {
             roles.end(&claim.role, revision);
             drop(turn);
         });
-        Ok(Lease::new(EpochClaim::At(Epoch::new(revision)), owner.lost, release))
+        let (lost, lapsed) = (owner.lost.clone(), owner.lapsed);
+        let lease = Lease::new(EpochClaim::At(Epoch::new(revision)), owner.lost, release);
+        Ok(lease.checked(move || {
+            let has_lapsed = lapsed.load(Ordering::SeqCst);
+            if has_lapsed {
+                lost.cancel();
+            }
+            !has_lapsed
+        }))
     }
 }

@@ -1,6 +1,7 @@
 //! The servers of the full stack: database, Kafka and etcd.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
@@ -38,6 +39,11 @@ pub struct Servers {
     /// What this worker is called among the owners of roles [default: the host and the number of the process]
     #[arg(long, value_name = "NAME", env = "WORKFLOW_INSTANCE_NAME")]
     pub name: Option<String>,
+
+    /// For how many seconds this worker's roles stay its own after it has gone silent; then others take them over
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, env = "WORKFLOW_ETCD_LEASE_SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(2..=300))]
+    pub lease: u64,
 
     /// How many partitions a topic gets that is not there yet
     #[arg(long, value_name = "N", default_value_t = 16, env = "WORKFLOW_KAFKA_PARTITIONS")]
@@ -107,7 +113,7 @@ impl Servers {
             !self.etcd.endpoints.is_empty(),
             "it is not said where etcd is: --etcd http://host:2379"
         );
-        let etcd = self.etcd.config()?;
+        let etcd = self.etcd.config()?.lease_time(Duration::from_secs(self.lease));
         let etcd = self.name.iter().fold(etcd, |etcd, name| etcd.instance_name(name.as_str()));
         let scheduler = EtcdScheduler::connect(etcd).await.context("cannot use etcd")?;
         let streamer = Namespaced::new(streamer, self.etcd.namespace()?);

@@ -191,6 +191,23 @@ pub async fn a_process_that_does_not_know_of_its_loss_stores_nothing(place: Plac
     assert!(owned_by(&cluster, 1) > 0);
 }
 
+/// A process that sees by the clock that its roles are no longer its own begins nothing, told or not.
+pub async fn a_process_begins_nothing_after_its_deadline(place: Place) {
+    let (desk, cluster) = (Desk::new(), place.cluster());
+    let kit = cluster.kit();
+    let office = one_step(&desk).run(&kit).await.unwrap();
+    let in_hand = office.trigger("p-1", Parcel::default()).await.unwrap();
+    desk.counts("begin", 1).await;
+    cluster.roles().lapse(1);
+    let next = office.trigger("p-2", Parcel::default()).await.unwrap();
+    kit.clock().advance(Duration::from_millis(10)).await;
+    assert_eq!(desk.count("begin"), 1, "a step was begun without the role: {:?}", desk.lines());
+    // It gets itself the roles again, for both.
+    desk.open(3);
+    all_end(&kit, &office, &[in_hand, next]).await;
+    close(&kit, office).await;
+}
+
 /// A step that goes on for longer than a hand-over may take is told, and dropped; whoever is next runs it again.
 pub async fn a_step_that_outlives_its_role_is_told_and_dropped(place: Place) {
     let (desk, cluster) = (Desk::new(), place.cluster());

@@ -58,6 +58,7 @@ macro_rules! engine_suite {
             processes_of_a_cluster_finish_each_others_runs
             a_handed_over_role_loses_nothing_and_repeats_nothing
             a_role_that_expires_is_taken_over
+            a_process_begins_nothing_after_its_deadline
             a_process_that_does_not_know_of_its_loss_stores_nothing
             a_step_that_outlives_its_role_is_told_and_dropped
             a_crash_after_any_commit_is_taken_over
