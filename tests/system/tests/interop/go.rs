@@ -1,7 +1,7 @@
 //! The Go side: built once, driven by lines of JSON.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::task::JoinHandle;
 use workflow_system_tests::ground::Ground;
 use workflow_system_tests::patience::patiently;
 
@@ -101,8 +102,7 @@ impl Go {
         if !output.status.success() {
             return Err(String::from_utf8(output.stderr).unwrap());
         }
-        let said = String::from_utf8(output.stdout).unwrap();
-        Ok(said.lines().map(|line| serde_json::from_str(line).expect(line)).collect())
+        Ok(answers(&output.stdout))
     }
 
     /// Runs a subcommand on lines that it must be able to answer.
@@ -134,6 +134,14 @@ impl Go {
         Talk { input, lines: BufReader::new(output).lines(), _child: child }
     }
 
+    /// A subcommand that works on until it is told to stop.
+    pub(crate) fn start(&self, command: &'static str) -> Work {
+        let mut child = self.spawn(command);
+        let input = child.stdin.take().unwrap();
+        // It is read all the time: a pipe that is full would stop it.
+        Work { command, input, output: tokio::spawn(child.wait_with_output()) }
+    }
+
     fn spawn(&self, command: &str) -> Child {
         let mut process = tokio::process::Command::new(program());
         process.arg(command).args(&self.flags).kill_on_drop(true);
@@ -155,6 +163,28 @@ impl Talk {
         let answer = patiently("the Go program's answer", self.lines.next_line()).await.unwrap();
         serde_json::from_str(&answer.expect("the Go program answers")).unwrap()
     }
+}
+
+/// A subcommand at work.
+pub(crate) struct Work {
+    command: &'static str,
+    input: ChildStdin,
+    output: JoinHandle<std::io::Result<Output>>,
+}
+
+impl Work {
+    /// Stops it and gives what it has said.
+    pub(crate) async fn stop<V: DeserializeOwned>(self) -> Vec<V> {
+        drop(self.input);
+        let output = patiently(self.command, self.output).await.unwrap().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        answers(&output.stdout)
+    }
+}
+
+fn answers<V: DeserializeOwned>(said: &[u8]) -> Vec<V> {
+    let said = std::str::from_utf8(said).unwrap();
+    said.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
 
 /// The program, which is built by the first test that needs it.

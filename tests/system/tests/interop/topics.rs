@@ -33,6 +33,13 @@ pub(crate) struct Topics {
 }
 
 impl Topics {
+    /// Makes all topics of a workflow with the statuses of `counted`.
+    pub(crate) async fn of_workflow(name: &str, partitions: i32) -> Self {
+        let statuses = (1..=4).map(|status| format!("{name}-{status}"));
+        let others = ["delete", "run-state-change"].map(|other| format!("{name}-{other}"));
+        Self::make(statuses.chain(others).collect(), partitions).await
+    }
+
     /// Makes topics of so many partitions each.
     pub(crate) async fn make(names: Vec<String>, partitions: i32) -> Self {
         let new: Vec<NewTopic<'_>> =
