@@ -1,13 +1,13 @@
 //! The Go side: built once, driven by lines of JSON.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 use workflow_system_tests::ground::Ground;
@@ -136,10 +136,7 @@ impl Go {
 
     /// A subcommand that works on until it is told to stop.
     pub(crate) fn start(&self, command: &'static str) -> Work {
-        let mut child = self.spawn(command);
-        let input = child.stdin.take().unwrap();
-        // It is read all the time: a pipe that is full would stop it.
-        Work { command, input, output: tokio::spawn(child.wait_with_output()) }
+        Work::new(command, self.spawn(command))
     }
 
     fn spawn(&self, command: &str) -> Child {
@@ -168,17 +165,37 @@ impl Talk {
 /// A subcommand at work.
 pub(crate) struct Work {
     command: &'static str,
-    input: ChildStdin,
-    output: JoinHandle<std::io::Result<Output>>,
+    child: Child,
+    said: Arc<Mutex<Vec<u8>>>,
+    reading: JoinHandle<()>,
 }
 
 impl Work {
+    fn new(command: &'static str, mut child: Child) -> Self {
+        let (mut output, said) = (child.stdout.take().unwrap(), Arc::<Mutex<Vec<u8>>>::default());
+        let heard = Arc::clone(&said);
+        // It is read all the time: a pipe that is full would stop it.
+        let reading = tokio::spawn(async move {
+            let mut part = [0; 4096];
+            while let Ok(length @ 1..) = output.read(&mut part).await {
+                heard.lock().unwrap().extend(&part[..length]);
+            }
+        });
+        Self { command, child, said, reading }
+    }
+
+    /// How many lines it has said so far.
+    pub(crate) fn lines(&self) -> usize {
+        self.said.lock().unwrap().iter().filter(|byte| **byte == b'\n').count()
+    }
+
     /// Stops it and gives what it has said.
-    pub(crate) async fn stop<V: DeserializeOwned>(self) -> Vec<V> {
-        drop(self.input);
-        let output = patiently(self.command, self.output).await.unwrap().unwrap();
+    pub(crate) async fn stop<V: DeserializeOwned>(mut self) -> Vec<V> {
+        drop(self.child.stdin.take());
+        patiently(self.command, self.reading).await.unwrap();
+        let output = patiently(self.command, self.child.wait_with_output()).await.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        answers(&output.stdout)
+        answers(&self.said.lock().unwrap())
     }
 }
 

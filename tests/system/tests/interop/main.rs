@@ -2,6 +2,7 @@
 //! the Go library's own driver, protocol buffers and client of Kafka.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod beside;
 mod blind;
 mod bytes;
 mod counted;

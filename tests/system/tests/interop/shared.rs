@@ -9,7 +9,7 @@ use streamer_kafka::{KafkaConfig, KafkaStreamer};
 use workflow::prelude::*;
 use workflow::{Namespace, Running};
 use workflow_core::{GroupName, Shard, StatusCode, WorkflowName};
-use workflow_system_tests::ground::{Ground, Kind, Session};
+use workflow_system_tests::ground::{Ground, Kind};
 use workflow_system_tests::patience::{PATIENCE, patiently};
 
 use crate::counted::{Counted, Stage, go_trigger, outer};
@@ -29,15 +29,19 @@ struct Worked {
     skipped: String,
 }
 
-/// Our worker: an engine that has Kafka and etcd to itself as little as any.
-async fn engine(name: &str, ground: &Ground, streamer: &KafkaStreamer) -> Running<Counted, Stage> {
+/// Our worker: an engine on Kafka and etcd, which leaves the outbox to relays.
+pub(crate) async fn engine(
+    workflow: Workflow<Counted, Stage>,
+    ground: &Ground,
+    streamer: &KafkaStreamer,
+) -> Running<Counted, Stage> {
     let endpoints = std::env::var("WORKFLOW_ETCD_ENDPOINTS")
         .expect("no etcd: `cargo xtask services up`, then set WORKFLOW_ETCD_ENDPOINTS as `cargo xtask services env` prints it");
     let namespace = Namespace::new(format!("t{:016x}", fastrand::u64(..))).unwrap();
     let etcd = EtcdConfig::new(endpoints.split(',')).namespace(namespace);
     let scheduler = EtcdScheduler::connect(etcd).await.unwrap();
     let database = ground.database().await;
-    outer(name).run(database.backend_with(streamer.clone(), scheduler)).await.unwrap()
+    workflow.run(database.backend_with(streamer.clone(), scheduler)).await.unwrap()
 }
 
 /// Goal: a workflow may be moved from one language to the other step by step. Method: the Go worker has the step in the
@@ -49,7 +53,7 @@ async fn the_steps_of_a_workflow_are_divided_between_workers_of_both() {
     let _topics = Topics::of_workflow(&name, 4).await;
     let ground = Ground::fresh(Kind::MariaDb).await;
     let streamer = KafkaStreamer::new(KafkaConfig::new([topics::brokers()])).unwrap();
-    let running = engine(&name, &ground, &streamer).await;
+    let running = engine(outer(&name), &ground, &streamer).await;
     let relay = Relay::start(&ground);
     let go = Go::on(&ground).with("brokers", topics::brokers()).with("patience", "3m");
     let group = GroupName::of_step(&WorkflowName::new(&*name).unwrap(), StatusCode::new(2).unwrap());
@@ -88,17 +92,16 @@ async fn the_steps_of_a_workflow_are_divided_between_workers_of_both() {
     }
     assert_eq!(stored.len(), 2 * RUNS, "each run went through its step");
     assert!(stored.values().all(|times| *times == 1), "and once: {stored:?}");
-    once_by_ours(&mut ground.session().await).await;
+    let steps = steps_of_ours(&ground).await;
+    assert_eq!(steps, [format!("1-2 in version 2: {}", 2 * RUNS), format!("3-4 in version 4: {}", 2 * RUNS)]);
     relay.stop().await;
     running.shutdown(PATIENCE).await;
     streamer.close().await.unwrap();
 }
 
-/// Our history has the two steps of each run, each from the status that the one before it led to.
-async fn once_by_ours(session: &mut Session) {
+/// How often our history has each step, in the order of the versions it led to.
+pub(crate) async fn steps_of_ours(ground: &Ground) -> Vec<String> {
     let query = "select concat(from_status, '-', to_status, ' in version ', version, ': ', count(*)) from workflow_history \
                  where from_status is not null group by from_status, to_status, version order by version";
-    let steps = session.texts(query).await.unwrap();
-    let each = 2 * RUNS;
-    assert_eq!(steps, [format!("1-2 in version 2: {each}"), format!("3-4 in version 4: {each}")]);
+    ground.session().await.texts(query).await.unwrap()
 }
