@@ -131,7 +131,7 @@ impl Go {
     pub(crate) fn talk(&self, command: &str) -> Talk {
         let mut child = self.spawn(command);
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Talk { input, lines: BufReader::new(output).lines(), _child: child }
+        Talk { input, lines: BufReader::new(output).lines(), child }
     }
 
     /// A subcommand that works on until it is told to stop.
@@ -150,7 +150,7 @@ impl Go {
 pub(crate) struct Talk {
     input: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
-    _child: Child,
+    child: Child,
 }
 
 impl Talk {
@@ -159,6 +159,16 @@ impl Talk {
         self.input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
         let answer = patiently("the Go program's answer", self.lines.next_line()).await.unwrap();
         serde_json::from_str(&answer.expect("the Go program answers")).unwrap()
+    }
+}
+
+impl Talk {
+    /// Says a line that the program must fail on, and gives what it complained of.
+    pub(crate) async fn fails(mut self, line: Value) -> String {
+        self.input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        let output = patiently("the Go program's end", self.child.wait_with_output()).await.unwrap();
+        assert!(!output.status.success(), "it was content");
+        String::from_utf8(output.stderr).unwrap()
     }
 }
 

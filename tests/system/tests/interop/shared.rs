@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use scheduler_etcd::{EtcdConfig, EtcdScheduler};
 use serde::Deserialize;
 use serde_json::Value;
+use store_sql::Database;
 use streamer_kafka::{KafkaConfig, KafkaStreamer};
 use workflow::prelude::*;
 use workflow::{Namespace, Running};
@@ -22,11 +23,11 @@ const RUNS: usize = 150;
 
 /// What the Go worker made of an event.
 #[derive(Deserialize)]
-struct Worked {
-    run_id: String,
-    version: u64,
+pub(crate) struct Worked {
+    pub(crate) run_id: String,
+    pub(crate) version: u64,
     #[serde(default)]
-    skipped: String,
+    pub(crate) skipped: String,
 }
 
 /// Our worker: an engine on Kafka and etcd, which leaves the outbox to relays.
@@ -49,9 +50,20 @@ pub(crate) async fn engine(
 /// is made once: the object counts them, the history has ours, and the Go worker says which events it stored something for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_steps_of_a_workflow_are_divided_between_workers_of_both() {
+    divided(false).await;
+}
+
+/// The guard is in nobody's way who writes the next version, as the Go library does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_with_the_guard() {
+    divided(true).await;
+}
+
+async fn divided(guard: bool) {
     let name = topics::fresh("shared");
     let _topics = Topics::of_workflow(&name, 4).await;
     let ground = Ground::fresh(Kind::MariaDb).await;
+    Database::options().guard(guard).migrate(ground.url()).await.unwrap();
     let streamer = KafkaStreamer::new(KafkaConfig::new([topics::brokers()])).unwrap();
     let running = engine(outer(&name), &ground, &streamer).await;
     let relay = Relay::start(&ground);
