@@ -2,6 +2,7 @@
 //! the Go library's own driver, protocol buffers and client of Kafka.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod across;
 mod beside;
 mod blind;
 mod bytes;
