@@ -193,3 +193,28 @@ async fn a_binary_log_asks_for_more_and_the_error_says_what() {
     run(&server.url(), "set global log_bin_trust_function_creators = 1").await.unwrap();
     assert_eq!(guarded(&url, true).await.unwrap().done.len(), 1);
 }
+
+/// Tables that the Go library's users made by hand, with rows that have no version in the column.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_are_taken_over_get_it_too() {
+    let (database, schema) = (OnMySql::fresh().await, Schema::fresh().await);
+    database.run(include_str!("guide/mariadb.sql")).await;
+    schema.run(include_str!("guide/postgres.sql")).await;
+    for url in [database.url(), schema.url()] {
+        run(&url, "delete from workflow_records").await.unwrap();
+        let row = r#"insert into workflow_records (workflow_name, foreign_id, run_id, run_state, status, object, created_at,
+            updated_at, meta) values ('orders', 'order-1', '0d9c3f52-3d3c-4d4b-9f39-0a5c7a3f8d11', 1, 1, '{}', now(), now(),
+            '{"Version":1}')"#;
+        run(&url, row).await.unwrap();
+        let migration = guarded(&url, true).await.unwrap();
+        assert!(migration.adopted, "{migration}");
+        let blind = [
+            (r#"status = 2, meta = '{"Version":1}'"#, false),
+            (r#"status = 2, meta = '{"Version":2}'"#, true),
+            (r#"status = 2, meta = '{"Version":2}'"#, false),
+        ];
+        tries(&url, &blind).await;
+        let ours = r#"status = 3, version = 3, meta = '{"RunStateReason":"","Version":3,"TraceOrigin":""}'"#;
+        tries(&url, &[(ours, true), (r#"status = 2, meta = '{"Version":3}'"#, false)]).await;
+    }
+}
