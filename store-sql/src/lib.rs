@@ -55,7 +55,7 @@ pub use names::{NameError, NamePart, NameProblem, Table, TableNames};
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresOptions};
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
-pub use schema::{Done, Duplicate, IndexSet, MigrateError, Migration, schema_sql};
+pub use schema::{Done, Duplicate, IndexSet, MigrateError, Migration, guard_sql, schema_sql};
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub use schema_version::SchemaVersion;
 #[cfg(feature = "sqlite")]

@@ -18,6 +18,9 @@ use workflow_core::RunId;
 /// What the tables of a store are called.
 trait Named: Send + Sync + 'static {
     fn names() -> TableNames;
+
+    /// Whether they have the guard.
+    const GUARDED: bool = false;
 }
 
 /// As they are called if nothing else is said.
@@ -27,6 +30,17 @@ impl Named for Default {
     fn names() -> TableNames {
         TableNames::default()
     }
+}
+
+/// The same with the guard.
+struct Guarded;
+
+impl Named for Guarded {
+    fn names() -> TableNames {
+        TableNames::default()
+    }
+
+    const GUARDED: bool = true;
 }
 
 /// Otherwise, beside the tables of another store that is used.
@@ -59,7 +73,7 @@ impl<N: Named> File<N> {
 }
 
 async fn open<N: Named>(file: &Path) -> Arc<SqliteStore> {
-    Arc::new(Sqlite::options().tables(N::names()).open(file).await.unwrap().store().clone())
+    Arc::new(Sqlite::options().tables(N::names()).guard(N::GUARDED).open(file).await.unwrap().store().clone())
 }
 
 impl<N: Named> StoreFixture for File<N> {
@@ -110,6 +124,9 @@ impl<N: Named> StoreFixture for File<N> {
 
     async fn spoil(&self, run_id: RunId) -> bool {
         let mut connection = self.beside().await;
+        if N::GUARDED {
+            sqlx::raw_sql("drop trigger workflow_records_guard").execute(&mut connection).await.unwrap();
+        }
         let text = format!("update {} set status = -5 where run_id = ?", N::names().records());
         let spoilt =
             sqlx::query(AssertSqlSafe(text)).bind(run_id.to_string()).execute(&mut connection).await.unwrap();
@@ -138,6 +155,12 @@ async fn until_closed(folder: &Path) {
 
 workflow_conformance::store_suite!(File<Default>);
 workflow_conformance::relay_suite!(File<Default>);
+
+mod guarded {
+    use super::*;
+    workflow_conformance::store_suite!(File<Guarded>);
+    workflow_conformance::relay_suite!(File<Guarded>);
+}
 
 mod renamed {
     use super::*;

@@ -14,6 +14,13 @@ struct Made;
 
 impl Origin for Made {}
 
+/// The same with the guard.
+struct Guarded;
+
+impl Origin for Guarded {
+    const GUARDED: bool = true;
+}
+
 /// Tables with other names, beside those of another store that is used.
 struct Renamed;
 
@@ -42,6 +49,12 @@ mod made {
     use super::*;
     workflow_conformance::store_suite!(OnServer<Made>);
     workflow_conformance::relay_suite!(OnServer<Made>);
+}
+
+mod guarded {
+    use super::*;
+    workflow_conformance::store_suite!(OnServer<Guarded>);
+    workflow_conformance::relay_suite!(OnServer<Guarded>);
 }
 
 mod renamed {

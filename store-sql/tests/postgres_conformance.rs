@@ -13,6 +13,13 @@ struct Made;
 
 impl Origin for Made {}
 
+/// The same with the guard.
+struct Guarded;
+
+impl Origin for Guarded {
+    const GUARDED: bool = true;
+}
+
 /// Tables with other names, beside those of another store that is used.
 struct Renamed;
 
@@ -41,6 +48,12 @@ mod made {
     use super::*;
     workflow_conformance::store_suite!(Tables<Made>);
     workflow_conformance::relay_suite!(Tables<Made>);
+}
+
+mod guarded {
+    use super::*;
+    workflow_conformance::store_suite!(Tables<Guarded>);
+    workflow_conformance::relay_suite!(Tables<Guarded>);
 }
 
 mod renamed {

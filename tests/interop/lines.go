@@ -59,3 +59,15 @@ func say(value any) error {
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(value)
 }
+
+// inputEnd is closed when the standard input ends, which is how a subcommand that works on is stopped.
+func inputEnd() <-chan struct{} {
+	ended := make(chan struct{})
+	go func() {
+		for input.Scan() {
+			// Nothing is said to it.
+		}
+		close(ended)
+	}()
+	return ended
+}

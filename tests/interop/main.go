@@ -23,7 +23,12 @@ type settings struct {
 	workflow   string
 	partitions int
 	max        int
-	patience   time.Duration
+	// What the step of the worker does.
+	from        int
+	to          int
+	description string
+	terminal    bool
+	patience    time.Duration
 }
 
 var commands = map[string]func(context.Context, settings) error{
@@ -40,10 +45,12 @@ var commands = map[string]func(context.Context, settings) error{
 	"partition":  partition,
 	"pause":      pause,
 	"produce":    produce,
+	"relay":      relay,
 	"relay-once": relayOnce,
 	"resume":     resume,
 	"scrub":      scrub,
 	"trigger":    trigger,
+	"work":       work,
 }
 
 func main() {
@@ -66,6 +73,10 @@ func run(args []string) error {
 	flags.StringVar(&s.workflow, "workflow", "", "the workflow whose outbox is meant")
 	flags.IntVar(&s.partitions, "partitions", 1, "how many partitions the topic has")
 	flags.IntVar(&s.max, "max", 1, "how many messages to consume")
+	flags.IntVar(&s.from, "from", 0, "the status that the worker's step takes runs out of")
+	flags.IntVar(&s.to, "to", 0, "the status that it takes them to")
+	flags.StringVar(&s.description, "description", "", "what that status is called")
+	flags.BoolVar(&s.terminal, "terminal", false, "whether runs end there")
 	flags.DurationVar(&s.patience, "patience", time.Minute, "how long all of it may take")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -62,37 +61,6 @@ func produce(_ context.Context, s settings) error {
 	return each(func(in event) (message, error) { return send(producer, in) })
 }
 
-// relayOnce sends what is in the outbox of a workflow, and deletes each row once the leader has its event.
-func relayOnce(ctx context.Context, s settings) error {
-	database, err := open(s.database)
-	if err != nil {
-		return err
-	}
-	defer database.close()
-	rows, err := database.outbox(ctx, s.workflow)
-	if err != nil || len(rows) == 0 {
-		return err
-	}
-	producer, err := sarama.NewSyncProducer(brokers(s), configuration())
-	if err != nil {
-		return err
-	}
-	defer func() { _ = producer.Close() }()
-	for _, row := range rows {
-		sent, err := send(producer, row.Event)
-		if err != nil {
-			return err
-		}
-		if err := database.sent(ctx, row.ID); err != nil {
-			return err
-		}
-		if err := say(sent); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 type keyLine struct {
 	Key string `json:"key"`
 }
@@ -113,42 +81,21 @@ func partition(_ context.Context, s settings) error {
 
 // consume takes part in a group until it has had a number of messages, and commits them.
 func consume(ctx context.Context, s settings) error {
-	config := configuration()
-	config.Consumer.Offsets.Initial = sarama.OffsetOldest
-	group, err := sarama.NewConsumerGroup(brokers(s), s.group, config)
+	group, err := join(ctx, s)
 	if err != nil {
 		return err
 	}
-	ctx, enough := context.WithCancel(ctx)
-	defer enough()
-	claims := &claims{messages: make(chan claimed)}
-	ended := make(chan error, 1)
-	go func() {
-		for ctx.Err() == nil {
-			if err := group.Consume(ctx, []string{s.topic}, claims); err != nil && !errors.Is(err, context.Canceled) {
-				ended <- err
-				return
-			}
-		}
-		ended <- nil
-	}()
 	for had := 0; had < s.max; had++ {
-		select {
-		case one := <-claims.messages:
-			if err := sayMessage(one.message); err != nil {
-				return err
-			}
-			one.session.MarkMessage(one.message, "")
-		case err := <-ended:
-			if err == nil {
-				err = errors.New("out of patience")
-			}
+		one, err := group.next()
+		if err != nil {
 			return fmt.Errorf("the group ended after %d messages of %d: %w", had, s.max, err)
 		}
+		if err := sayMessage(one.message); err != nil {
+			return err
+		}
+		one.session.MarkMessage(one.message, "")
 	}
-	enough()
-	<-ended
-	return group.Close()
+	return group.leave()
 }
 
 func sayMessage(m *sarama.ConsumerMessage) error {
@@ -161,36 +108,4 @@ func sayMessage(m *sarama.ConsumerMessage) error {
 		headers[string(header.Key)] = string(header.Value)
 	}
 	return say(message{m.Topic, m.Partition, m.Offset, string(m.Key), status, headers})
-}
-
-// claimed is a message of a session, in which it is marked.
-type claimed struct {
-	session sarama.ConsumerGroupSession
-	message *sarama.ConsumerMessage
-}
-
-// claims hands the messages of all partitions to one reader.
-type claims struct {
-	messages chan claimed
-}
-
-func (c *claims) Setup(sarama.ConsumerGroupSession) error   { return nil }
-func (c *claims) Cleanup(sarama.ConsumerGroupSession) error { return nil }
-
-func (c *claims) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
-	for {
-		select {
-		case message, open := <-claim.Messages():
-			if !open {
-				return nil
-			}
-			select {
-			case c.messages <- claimed{session, message}:
-			case <-session.Context().Done():
-				return nil
-			}
-		case <-session.Context().Done():
-			return nil
-		}
-	}
 }

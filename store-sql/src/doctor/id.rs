@@ -67,6 +67,8 @@ ids! {
     SchemaNewer = "schema-newer",
     /// The tables are those of a newer program, which does not tolerate this one.
     SchemaTooNew = "schema-too-new",
+    /// The records have the guard.
+    GuardOn = "guard-on",
     /// A table is missing.
     TableMissing = "table-missing",
     /// A column is missing.

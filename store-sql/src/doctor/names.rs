@@ -3,6 +3,7 @@
 
 use super::session::Dialect;
 use crate::names::{Keys, rendered};
+use crate::schema::guard_name;
 use crate::{Table, TableNames};
 
 /// The names of the tables, in both directions.
@@ -40,7 +41,7 @@ impl Names {
         quoted.join(", ")
     }
 
-    /// A question to the catalogue: `{tables}` is the list of names, `{schema}` where they are, and `{visible}` whether
+    /// A question to the catalogue: `{tables}` is the list of names, `{schema}` where they are, `{guard}` what the guard is called, and `{visible}` whether
     /// the row `c` of PostgreSQL's `pg_class` is there.
     pub(super) fn question(&self, text: &str, dialect: Dialect) -> String {
         let (schema, visible) = match (self.names.schema(), dialect) {
@@ -52,7 +53,7 @@ impl Names {
                 (String::new(), "pg_table_is_visible(c.oid)".to_owned())
             }
         };
-        let text = text.replace("{tables}", &self.list());
+        let text = text.replace("{tables}", &self.list()).replace("{guard}", &guard_name(&self.names));
         text.replace("{schema}", &schema).replace("{visible}", &visible)
     }
 

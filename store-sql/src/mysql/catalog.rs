@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::{MySqlConnection, Row};
 
 use super::server::Conn;
-use crate::schema::{Found, FoundIndex, Marks, Note, READ_MARKS, READ_NOTE};
+use crate::schema::{Found, FoundIndex, Marks, Note, READ_MARKS, READ_NOTE, guard_name};
 use crate::{Table, TableNames};
 
 /// As text: MySQL's catalogue has it as bytes.
@@ -18,6 +18,10 @@ const VIEWS: &str = "select cast(table_name as char) from information_schema.vie
 const INDEXES: &str = "select cast(table_name as char), cast(index_name as char), cast(column_name as char) from \
                        information_schema.statistics where table_schema = coalesce(?, database()) and index_name <> \
                        'PRIMARY' order by table_name, index_name, seq_in_index";
+
+/// Seen only by those who may make triggers.
+const GUARDS: &str = "select count(*) from information_schema.triggers where trigger_schema = coalesce(?, database()) and \
+                      trigger_name = ?";
 
 /// The store's tables by the names that the server has for them.
 struct Named {
@@ -67,6 +71,8 @@ pub(super) async fn found(connection: &mut Conn<'_>) -> Result<Found, sqlx::Erro
     let query = sqlx::query_scalar::<_, String>(VIEWS).bind(names.schema());
     found.views =
         query.fetch_all(connection.raw()).await?.iter().filter_map(|name| named.table(name)).collect();
+    let guards = sqlx::query_scalar::<_, i64>(GUARDS).bind(names.schema()).bind(guard_name(names));
+    found.guard = guards.fetch_one(connection.raw()).await? > 0;
     found.note = note_in(connection, &found).await?;
     Ok(found)
 }

@@ -29,6 +29,8 @@ mod number {
     pub(super) const OPTION_PREVENTS_STATEMENT: u16 = 1290;
     pub(super) const SP_DOES_NOT_EXIST: u16 = 1305;
     pub(super) const QUERY_INTERRUPTED: u16 = 1317;
+    pub(super) const BINLOG_CREATE_ROUTINE_NEED_SUPER: u16 = 1419;
+    pub(super) const SIGNAL_EXCEPTION: u16 = 1644;
     pub(super) const READ_ONLY_MODE: u16 = 1836;
     pub(super) const ALTER_NOT_SUPPORTED: u16 = 1845;
     pub(super) const ALTER_NOT_SUPPORTED_REASON: u16 = 1846;
@@ -83,6 +85,9 @@ fn meaning(error: &sqlx::Error) -> (ErrorKind, &'static str) {
         Some(number::BAD_DB) => (Permanent, "there is no such database: create it"),
         Some(number::NO_SUCH_TABLE | number::BAD_FIELD) => {
             (Permanent, "a table or column is missing: run the migrations")
+        }
+        Some(number::SIGNAL_EXCEPTION) => {
+            (Permanent, "a trigger refused the statement: the guard, or one that was made elsewhere")
         }
         Some(number::NET_PACKET_TOO_LARGE) => {
             (Permanent, "a value is larger than the server takes: raise its max_allowed_packet")
@@ -140,6 +145,7 @@ pub(super) fn is_denied(error: &sqlx::Error) -> bool {
                 | number::TABLEACCESS_DENIED
                 | number::COLUMNACCESS_DENIED
                 | number::SPECIFIC_ACCESS_DENIED
+                | number::BINLOG_CREATE_ROUTINE_NEED_SUPER
         )
     )
 }

@@ -38,6 +38,16 @@ impl MySqlOptions {
         self
     }
 
+    /// Whether the records have the *guard*, a trigger that refuses any write but that of a run's next version. It is for
+    /// tables that others write, too, as the Go library does without looking. [`migrate`] makes or drops it, and nothing
+    /// else does where tables are there; new ones have none by default.
+    ///
+    /// [`migrate`]: MySqlOptions::migrate
+    pub fn guard(mut self, guard: bool) -> Self {
+        self.order.guard = Some(guard);
+        self
+    }
+
     /// Where tables are taken over that have several unfinished runs of one foreign id: keeps the newest of them and
     /// cancels the others, as an operator would. Without it such tables are refused.
     pub fn cancel_duplicates(mut self) -> Self {

@@ -42,7 +42,7 @@ pub(super) struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     fn wish(&self) -> Wish<'a> {
-        Wish { place: self.place, names: self.names, indexes: self.order.indexes }
+        Wish { place: self.place, names: self.names, indexes: self.order.indexes, guard: self.order.guard }
     }
 
     fn dialect(&self) -> Dialect {

@@ -4,7 +4,7 @@ use sqlx::Row;
 
 use super::connect::Conn;
 use crate::Table;
-use crate::schema::{Found, FoundIndex, Marks, Note, READ_MARKS, READ_NOTE};
+use crate::schema::{Found, FoundIndex, Marks, Note, READ_MARKS, READ_NOTE, guard_name};
 
 /// The store's tables are those of the schema that is named, or else those that unqualified names mean. A name that was
 /// looked up before may be remembered as missing; the catalogue itself is read anew.
@@ -22,6 +22,10 @@ const INDEXES: &str = "select c.relname::text, i.relname::text, x.indisvalid, ar
     k.number order by k.place) from pg_index x join pg_class c on c.oid = x.indrelid join pg_class i on i.oid = x.indexrelid \
     join pg_namespace n on n.oid = c.relnamespace where c.relname = any($1) and not x.indisprimary and case when $2::text is \
     null then pg_table_is_visible(c.oid) else n.nspname = $2 end";
+
+const GUARDS: &str = "select count(*) from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = \
+    c.relnamespace where t.tgname = $1 and c.relname = $2 and case when $3::text is null then pg_table_is_visible(c.oid) else \
+    n.nspname = $3 end";
 
 /// What there is of the store's tables.
 pub(super) async fn found(connection: &mut Conn<'_>) -> Result<Found, sqlx::Error> {
@@ -45,6 +49,8 @@ pub(super) async fn found(connection: &mut Conn<'_>) -> Result<Found, sqlx::Erro
     }
     let query = sqlx::query_scalar::<_, String>(VIEWS).bind(&named[..]).bind(names.schema());
     found.views = query.fetch_all(connection.raw()).await?.iter().filter_map(|name| table_of(name)).collect();
+    let guards = sqlx::query_scalar::<_, i64>(GUARDS).bind(guard_name(names)).bind(names.records());
+    found.guard = guards.bind(names.schema()).fetch_one(connection.raw()).await? > 0;
     found.note = note_in(connection, &found).await?;
     Ok(found)
 }

@@ -61,7 +61,12 @@ pub(super) struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     fn wish(&self) -> Wish<'a> {
-        Wish { place: self.place.name(), names: self.names, indexes: self.order.indexes }
+        Wish {
+            place: self.place.name(),
+            names: self.names,
+            indexes: self.order.indexes,
+            guard: self.order.guard,
+        }
     }
 }
 

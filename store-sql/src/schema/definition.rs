@@ -2,7 +2,7 @@
 
 use super::IndexSet;
 use crate::Dialect;
-use crate::names::Table;
+use crate::names::{Table, TableNames};
 
 /// The SQL that makes the tables, with the default names.
 pub(super) const fn text(dialect: Dialect) -> &'static str {
@@ -171,4 +171,13 @@ fn key_of(line: &str, set: IndexSet) -> Option<Index> {
     // A column may be called `key`.
     let (name, on) = rest.split_once(' ').filter(|(_, on)| on.starts_with('('))?;
     Some(Index { name: name.to_owned(), unique, on: on.to_owned(), set })
+}
+
+/// What an index is called in a database.
+pub(crate) fn index_name(names: &TableNames, dialect: Dialect, default: &str) -> String {
+    match dialect {
+        // There it has its name within its table.
+        Dialect::MariaDb | Dialect::MySql if !default.starts_with("workflow_") => default.to_owned(),
+        _ => names.index(default),
+    }
 }

@@ -129,6 +129,19 @@ pub enum MigrateError {
         /// What the database said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The guard is to be made or dropped, and the user may not.
+    #[error(
+        "{place}: its user may not make or drop the guard of {table}: grant it the right to make triggers; where MariaDB or \
+         MySQL write a binary log, set log_bin_trust_function_creators = 1 on the server, too, or migrate as an administrator"
+    )]
+    GuardNotAllowed {
+        /// The database.
+        place: String,
+        /// The table of the records.
+        table: String,
+        /// What the database said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 fn of_version(found: Option<i32>) -> impl fmt::Display {

@@ -11,6 +11,8 @@ pub(crate) struct Found {
     pub(crate) tables: BTreeMap<Table, FoundTable>,
     /// Views that have the names of tables.
     pub(crate) views: BTreeSet<Table>,
+    /// Whether there is the guard.
+    pub(crate) guard: bool,
     /// What is noted of them; `None` if nothing is.
     pub(crate) note: Option<Note>,
 }

@@ -9,6 +9,7 @@ mod definition;
 mod duplicates;
 mod error;
 mod found;
+mod guard;
 mod plan;
 mod ready;
 mod report;
@@ -19,6 +20,8 @@ pub(crate) use definition::{Column, Definition, Index, TableDefinition};
 pub(crate) use duplicates::{cancel, duplicates_of};
 pub use error::{Duplicate, MigrateError};
 pub(crate) use found::{Found, FoundIndex, FoundTable, Marks, Note};
+pub(crate) use guard::guard_name;
+pub use guard::guard_sql;
 #[cfg(feature = "mysql")]
 pub(crate) use plan::ONLINE;
 pub(crate) use plan::{Plan, Step, Wish, plan, tolerated};

@@ -1,8 +1,9 @@
 //! What a database needs so that it has the tables of this program: from what is there to steps, as pure code.
 
-use super::definition::{TableDefinition, in_dialect};
+use super::definition::{TableDefinition, in_dialect, index_name};
 use super::{
-    Column, Definition, Done, Found, FoundIndex, FoundTable, Index, IndexSet, MigrateError, VERSION, note_sql,
+    Column, Definition, Done, Found, FoundIndex, FoundTable, Index, IndexSet, MigrateError, VERSION, guard,
+    note_sql,
 };
 use crate::Dialect;
 use crate::names::{Keys, TWIN, TWINNED, Table, TableNames, rendered};
@@ -17,6 +18,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) names: &'a TableNames,
     /// `None` leaves the indexes that are there, and makes new tables with the lean set.
     pub(crate) indexes: Option<IndexSet>,
+    /// `None` leaves the guard as it is, and makes new tables without.
+    pub(crate) guard: Option<bool>,
 }
 
 /// One step of a migration.
@@ -36,6 +39,10 @@ pub(crate) enum Step {
     DropIndex { table: Table, index: Index },
     /// Note the version.
     NoteVersion,
+    /// Make the guard of the records.
+    MakeGuard,
+    /// Drop it.
+    DropGuard,
 }
 
 /// Whether a table is in use while an index is made on it.
@@ -74,7 +81,8 @@ pub(crate) fn plan(definition: &Definition, found: &Found, wish: Wish<'_>) -> Re
         note.refuse_other_store(wish)?;
         if note.version > VERSION {
             let adopted = note.is_adopted();
-            return Ok(Plan { from, to: note.version, adopted, steps: Vec::new() });
+            let steps = guard::step(found, wish).into_iter().collect();
+            return Ok(Plan { from, to: note.version, adopted, steps });
         }
     }
     let planner = Planner::new(definition, found, wish);
@@ -177,6 +185,7 @@ impl<'a> Planner<'a> {
         if !steps.is_empty() || !is_noted {
             steps.push(Step::NoteVersion);
         }
+        steps.extend(guard::step(self.found, self.wish));
         steps
     }
 
@@ -250,15 +259,6 @@ fn twin(column: &str) -> Column {
     Column { name, declared }
 }
 
-/// What an index is called in a database.
-pub(crate) fn index_name(names: &TableNames, dialect: Dialect, default: &str) -> String {
-    match dialect {
-        // There it has its name within its table.
-        Dialect::MariaDb | Dialect::MySql if !default.starts_with("workflow_") => default.to_owned(),
-        _ => names.index(default),
-    }
-}
-
 impl Step {
     /// The statements of a step; none for what is more than SQL.
     pub(crate) fn statements(
@@ -280,6 +280,8 @@ impl Step {
             }
             Step::BeginAdoption => return vec![note(dialect, names, 0, true)],
             Step::NoteVersion => return vec![note(dialect, names, VERSION, adopted)],
+            Step::MakeGuard => return guard::make(dialect, names),
+            Step::DropGuard => return guard::drop(dialect, names),
             Step::EndDuplicates => return Vec::new(),
         };
         let texts = texts.into_iter().map(|text| rendered(&text, names, Keys::Plain));
@@ -304,6 +306,8 @@ impl Step {
             }
             Step::DropIndex { table, index } => Done::IndexDropped { table: of(table), index: named(index) },
             Step::NoteVersion => Done::VersionNoted { version: VERSION },
+            Step::MakeGuard => Done::GuardMade { table: of(&Table::Records) },
+            Step::DropGuard => Done::GuardDropped { table: of(&Table::Records) },
             Step::BeginAdoption | Step::EndDuplicates => return None,
         })
     }

@@ -44,6 +44,16 @@ pub enum Done {
         /// The run.
         run_id: String,
     },
+    /// The guard was made, which lets only the next version of a record in.
+    GuardMade {
+        /// The table of the records.
+        table: String,
+    },
+    /// The guard was dropped.
+    GuardDropped {
+        /// The table of the records.
+        table: String,
+    },
     /// The version of the tables was noted.
     VersionNoted {
         /// The version.
@@ -62,6 +72,8 @@ impl fmt::Display for Done {
             }
             Done::IndexDropped { table, index } => write!(f, "table {table}: dropped index {index}"),
             Done::RunCancelled { run_id } => write!(f, "run {run_id}: cancelled as a duplicate"),
+            Done::GuardMade { table } => write!(f, "table {table}: made the guard"),
+            Done::GuardDropped { table } => write!(f, "table {table}: dropped the guard"),
             Done::VersionNoted { version } => write!(f, "tables are of version {version} now"),
         }
     }
@@ -88,6 +100,8 @@ impl Done {
             }
             Done::IndexDropped { table, index } => format!("table {table}: index {index} would be dropped"),
             Done::RunCancelled { run_id } => format!("run {run_id}: would be cancelled as a duplicate"),
+            Done::GuardMade { table } => format!("table {table}: the guard would be made"),
+            Done::GuardDropped { table } => format!("table {table}: the guard would be dropped"),
             Done::VersionNoted { version } => format!("tables would be of version {version}"),
         }
     }

@@ -7,13 +7,15 @@ use workflow_core::adapter::BackendError;
 use super::{
     Definition, Done, Duplicate, Found, IndexSet, MigrateError, Migration, Plan, Step, VERSION, Wish, plan,
 };
-use crate::names::TableNames;
+use crate::names::{Table, TableNames};
 
 /// What a migration is asked to do beside making tables.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Order {
     /// `None` leaves the indexes that are there, and makes new tables with the lean set.
     pub(crate) indexes: Option<IndexSet>,
+    /// `None` leaves the guard as it is, and makes new tables without.
+    pub(crate) guard: Option<bool>,
     /// Cancel all but the newest of several unfinished runs of a foreign id, instead of refusing.
     pub(crate) cancel_duplicates: bool,
     /// Only say what would be done.
@@ -72,7 +74,7 @@ pub(crate) async fn migrate(
 ) -> Result<Migration, MigrateError> {
     let found = target.found().await.map_err(|error| target.wrap("read what tables there are", error))?;
     let names = target.names().clone();
-    let wish = Wish { place: target.place(), names: &names, indexes: order.indexes };
+    let wish = Wish { place: target.place(), names: &names, indexes: order.indexes, guard: order.guard };
     let plan = plan(definition, &found, wish)?;
     if !plan.only_makes_tables() || order.only_plan {
         return steps(target, definition, &plan, order).await;
@@ -149,8 +151,12 @@ async fn failed(
     step: &Step,
     error: sqlx::Error,
 ) -> MigrateError {
+    let place = target.place().to_owned();
+    if matches!(step, Step::MakeGuard | Step::DropGuard) && target.is_denied(&error) {
+        let table = target.names().qualified(Table::Records);
+        return MigrateError::GuardNotAllowed { place, table, source: Box::new(error) };
+    }
     if target.is_denied(&error) {
-        let place = target.place().to_owned();
         return MigrateError::NotAllowed {
             place,
             found: plan.from,

@@ -4,7 +4,7 @@ use super::definition::TableDefinition;
 use super::*;
 
 fn wish(names: &TableNames, indexes: Option<IndexSet>) -> Wish<'_> {
-    Wish { place: "here", names, indexes }
+    Wish { place: "here", names, indexes, guard: None }
 }
 
 /// A database that has these tables, and these columns of them at most.

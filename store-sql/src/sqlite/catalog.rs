@@ -4,11 +4,13 @@ use sqlx::Row;
 
 use super::open::Conn;
 use crate::Table;
-use crate::schema::{Found, FoundIndex, FoundTable, Marks, Note, READ_MARKS, READ_NOTE};
+use crate::schema::{Found, FoundIndex, FoundTable, Marks, Note, READ_MARKS, READ_NOTE, guard_name};
 
 const TABLES: &str = "select name from sqlite_master where type = 'table' and name = ? collate nocase";
 
 const VIEWS: &str = "select count(*) from sqlite_master where type = 'view' and name = ? collate nocase";
+
+const GUARDS: &str = "select count(*) from sqlite_master where type = 'trigger' and name = ? collate nocase";
 
 const COLUMNS: &str = "select name from pragma_table_info(?)";
 
@@ -26,6 +28,8 @@ pub(super) async fn found(connection: &mut Conn<'_>) -> Result<Found, sqlx::Erro
         let views: i64 = sqlx::query_scalar(VIEWS).bind(name).fetch_one(connection.raw()).await?;
         found.views.extend((views > 0).then_some(table));
     }
+    let guards = sqlx::query_scalar::<_, i64>(GUARDS).bind(guard_name(connection.names()));
+    found.guard = guards.fetch_one(connection.raw()).await? > 0;
     found.note = note_in(connection, found.tables.get(&Table::Schema)).await?;
     Ok(found)
 }

@@ -33,6 +33,16 @@ impl SqliteOptions {
         self
     }
 
+    /// Whether the records have the *guard*, a trigger that refuses any write but that of a run's next version. It is for
+    /// tables that others write, too, as the Go library does without looking. [`migrate`] makes or drops it, and nothing
+    /// else does where tables are there; new ones have none by default.
+    ///
+    /// [`migrate`]: SqliteOptions::migrate
+    pub fn guard(mut self, guard: bool) -> Self {
+        self.order.guard = Some(guard);
+        self
+    }
+
     /// Makes the tables, or alters those that are there, and tells what it did: all of it or nothing.
     ///
     /// ```
@@ -54,7 +64,12 @@ impl SqliteOptions {
         let (place, statements) = self.prepare(file.as_ref())?;
         if self.order.only_plan && !place.file().exists() {
             let name = place.file().display().to_string();
-            let wish = Wish { place: &name, names: &self.tables, indexes: self.order.indexes };
+            let wish = Wish {
+                place: &name,
+                names: &self.tables,
+                indexes: self.order.indexes,
+                guard: self.order.guard,
+            };
             return planned_from_nothing(&Definition::of(Dialect::Sqlite), wish);
         }
         let mut connection = place.writer().await?;

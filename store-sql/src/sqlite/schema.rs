@@ -20,7 +20,7 @@ pub(super) async fn open(
 ) -> Result<(), MigrateError> {
     let note = note(connection, place).await?;
     let name = place.file().display().to_string();
-    let wish = Wish { place: &name, names: connection.names(), indexes: order.indexes };
+    let wish = Wish { place: &name, names: connection.names(), indexes: order.indexes, guard: order.guard };
     match readiness(note.as_ref(), wish)? {
         Readiness::Ready { .. } => Ok(()),
         Readiness::Behind if migrate_behind => migrate(connection, place, order).await.map(drop),

@@ -170,6 +170,12 @@ pub(crate) struct MigrateArgs {
     /// Keep the newest of several unfinished runs of a foreign id, and cancel the others, instead of refusing
     #[arg(long)]
     pub(crate) cancel_duplicates: bool,
+    /// Make the guard: a trigger that refuses any write of a record but that of its next version, as the Go library may try
+    #[arg(long, conflicts_with = "no_guard")]
+    pub(crate) guard: bool,
+    /// Drop the guard; without either of the two it is left as it is
+    #[arg(long)]
+    pub(crate) no_guard: bool,
 }
 
 /// A set of indexes.
@@ -204,6 +210,9 @@ pub(crate) struct SchemaArgs {
     /// Which indexes the tables have
     #[arg(long, default_value = "lean")]
     pub(crate) indexes: Indexes,
+    /// With the guard; see `migrate --guard`
+    #[arg(long)]
+    pub(crate) guard: bool,
 }
 
 /// What `completions` takes.

@@ -33,6 +33,9 @@ pub(crate) async fn run(args: &MigrateArgs, settings: &Settings, output: &Output
     if args.cancel_duplicates {
         options = options.cancel_duplicates();
     }
+    if args.guard || args.no_guard {
+        options = options.guard(args.guard);
+    }
     let migration = match args.dry_run {
         true => options.plan_migration(&settings.dsn).await?,
         false => options.migrate_at(&settings.dsn).await?,
@@ -71,9 +74,11 @@ fn human(migrated: &Migrated) -> String {
         return format!("{tables}: nothing to do\n");
     }
     let then = match (dry_run, after) {
-        (true, _) if before.map(i64::from) == Some(program) => "their indexes would change".to_owned(),
+        (true, _) if before.map(i64::from) == Some(program) => {
+            "their indexes or guard would change".to_owned()
+        }
         (true, _) => format!("version {program} would be made"),
-        (false, after) if after == before => "their indexes have changed".to_owned(),
+        (false, after) if after == before => "their indexes or guard have changed".to_owned(),
         (false, after) => format!("now they have version {}", after.map_or(program, i64::from)),
     };
     format!("{tables}: {then}\n  {}\n", steps.join("\n  "))

@@ -95,7 +95,10 @@ fn tables_have_the_indexes_and_names_that_are_asked_for() {
     run(&[&migrate[..], &["--indexes", "guide"]].concat()).ended(0);
     let dropped = run(&[&migrate[..], &["--indexes", "lean"]].concat()).ended(0).out;
     assert!(dropped.contains("dropped index shop_idx_run_state"), "{dropped}");
-    assert!(dropped.contains("their indexes have changed") && planned.contains("would change"), "{dropped}");
+    assert!(
+        dropped.contains("their indexes or guard have changed") && planned.contains("would change"),
+        "{dropped}"
+    );
     for dialect in ["mariadb", "mysql", "postgres", "sqlite"] {
         let args = ["schema", "--dialect", dialect, "--table-prefix", "shop_", "--indexes", "guide"];
         let sql = run(&args).ended(0).out;
@@ -183,4 +186,32 @@ async fn what_a_postgresql_says_has_no_line_of_its_source() {
         Answer::of(&ctl(std::path::Path::new("."), &["migrate", "--database", &url]).output().unwrap())
             .ended(2);
     assert!(answer.error.contains("does not exist") && !answer.error.contains("at line"), "{answer:?}");
+}
+
+#[test]
+fn the_guard_is_made_told_of_and_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        Answer::of(
+            &ctl(folder.path(), &[args, &["--database", "sqlite:orders.db"]].concat()).output().unwrap(),
+        )
+    };
+    run(&["migrate"]).ended(0);
+    let planned = run(&["migrate", "--guard", "--dry-run"]).ended(1).out;
+    assert!(planned.contains("table workflow_records: the guard would be made"), "{planned}");
+    let made = run(&["migrate", "--guard"]).ended(0).out;
+    assert!(made.contains("table workflow_records: made the guard"), "{made}");
+    assert!(run(&["migrate"]).ended(0).out.contains("nothing to do"));
+    assert!(run(&["doctor"]).out.contains("guard-on"));
+    assert!(run(&["migrate", "--no-guard"]).ended(0).out.contains("dropped the guard"));
+    assert!(!run(&["doctor"]).out.contains("guard-on"));
+    run(&["migrate", "--guard", "--no-guard"]).ended(2);
+    for dialect in ["mariadb", "postgres", "sqlite"] {
+        let schema = |guard: &[&str]| {
+            let args = [&["schema", "--dialect", dialect][..], guard].concat();
+            Answer::of(&ctl(folder.path(), &args).output().unwrap()).ended(0).out
+        };
+        assert!(schema(&["--guard"]).contains("create trigger workflow_records_guard before update"));
+        assert!(!schema(&[]).contains("trigger"));
+    }
 }

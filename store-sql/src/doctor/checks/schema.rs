@@ -16,6 +16,8 @@ pub(in crate::doctor) struct Facts {
     tables: BTreeMap<String, BTreeSet<String>>,
     /// Views that have the names of tables.
     views: BTreeSet<&'static str>,
+    /// Whether there is the guard.
+    guard: bool,
     /// The version of the tables, and the oldest program that they tolerate.
     noted: Option<(i64, i64)>,
 }
@@ -59,6 +61,22 @@ fn views_text(dialect: Dialect) -> &'static str {
     }
 }
 
+fn guards_text(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::MySql => {
+            "select trigger_name from information_schema.triggers where trigger_schema = {schema} and trigger_name = \
+             '{guard}'"
+        }
+        Dialect::Postgres => {
+            "select t.tgname from pg_trigger t join pg_class c on c.oid = t.tgrelid where t.tgname = \
+             '{guard}' and c.relname in ({tables}) and {visible}"
+        }
+        Dialect::Sqlite => {
+            "select name from sqlite_master where type = 'trigger' and name = '{guard}' collate nocase"
+        }
+    }
+}
+
 impl Facts {
     /// Whether the records have twins of their key columns, as tables that were taken over have on MariaDB and MySQL.
     pub(in crate::doctor) fn has_twins(&self) -> bool {
@@ -79,6 +97,7 @@ pub(in crate::doctor) async fn gather(session: &mut Session) -> Result<Facts, sq
     let views = session.catalogue(views_text(session.dialect())).await?;
     facts.views =
         views.into_iter().flatten().flatten().filter_map(|own| session.names().table(&own)).collect();
+    facts.guard = !session.catalogue(guards_text(session.dialect())).await?.is_empty();
     if facts.tables.contains_key("workflow_schema") {
         let rows = session.rows("select version, oldest_program from workflow_schema").await?;
         facts.noted = rows
@@ -130,6 +149,13 @@ pub(in crate::doctor) fn judge(facts: &Facts, cx: &Context, wanted: i64) -> Judg
                     FindingId::SchemaNewer,
                     format!("the tables are of version {version}; this program makes version {wanted}, which they tolerate"),
                     "nothing has to be done; a newer program may know more",
+                ));
+            }
+            if facts.guard {
+                findings.push(Finding::note(
+                    FindingId::GuardOn,
+                    "the records have the guard: a write of another version than the next one is refused".to_owned(),
+                    "nothing has to be done; where nobody else writes them, `workflowctl migrate --no-guard` drops it",
                 ));
             }
             let missing = missing(facts, cx);
@@ -192,6 +218,11 @@ mod tests {
         assert_eq!(ids(&whole(Some((2, 1)))), (vec!["schema-old"], false));
         assert_eq!(ids(&Facts::default()), (vec!["schema-missing"], false));
         assert_eq!(ids(&whole(None)), (vec!["schema-missing"], false), "an interrupted migration");
+    }
+
+    #[test]
+    fn the_guard_is_told_of() {
+        assert_eq!(ids(&Facts { guard: true, ..whole(Some((3, 1))) }), (vec!["guard-on"], true));
     }
 
     #[test]

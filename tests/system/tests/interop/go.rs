@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::task::JoinHandle;
 use workflow_system_tests::ground::Ground;
 use workflow_system_tests::patience::patiently;
 
@@ -101,8 +102,7 @@ impl Go {
         if !output.status.success() {
             return Err(String::from_utf8(output.stderr).unwrap());
         }
-        let said = String::from_utf8(output.stdout).unwrap();
-        Ok(said.lines().map(|line| serde_json::from_str(line).expect(line)).collect())
+        Ok(answers(&output.stdout))
     }
 
     /// Runs a subcommand on lines that it must be able to answer.
@@ -131,7 +131,12 @@ impl Go {
     pub(crate) fn talk(&self, command: &str) -> Talk {
         let mut child = self.spawn(command);
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Talk { input, lines: BufReader::new(output).lines(), _child: child }
+        Talk { input, lines: BufReader::new(output).lines(), child }
+    }
+
+    /// A subcommand that works on until it is told to stop.
+    pub(crate) fn start(&self, command: &'static str) -> Work {
+        Work::new(command, self.spawn(command))
     }
 
     fn spawn(&self, command: &str) -> Child {
@@ -145,7 +150,7 @@ impl Go {
 pub(crate) struct Talk {
     input: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
-    _child: Child,
+    child: Child,
 }
 
 impl Talk {
@@ -155,6 +160,58 @@ impl Talk {
         let answer = patiently("the Go program's answer", self.lines.next_line()).await.unwrap();
         serde_json::from_str(&answer.expect("the Go program answers")).unwrap()
     }
+}
+
+impl Talk {
+    /// Says a line that the program must fail on, and gives what it complained of.
+    pub(crate) async fn fails(mut self, line: Value) -> String {
+        self.input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        let output = patiently("the Go program's end", self.child.wait_with_output()).await.unwrap();
+        assert!(!output.status.success(), "it was content");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+/// A subcommand at work.
+pub(crate) struct Work {
+    command: &'static str,
+    child: Child,
+    said: Arc<Mutex<Vec<u8>>>,
+    reading: JoinHandle<()>,
+}
+
+impl Work {
+    fn new(command: &'static str, mut child: Child) -> Self {
+        let (mut output, said) = (child.stdout.take().unwrap(), Arc::<Mutex<Vec<u8>>>::default());
+        let heard = Arc::clone(&said);
+        // It is read all the time: a pipe that is full would stop it.
+        let reading = tokio::spawn(async move {
+            let mut part = [0; 4096];
+            while let Ok(length @ 1..) = output.read(&mut part).await {
+                heard.lock().unwrap().extend(&part[..length]);
+            }
+        });
+        Self { command, child, said, reading }
+    }
+
+    /// How many lines it has said so far.
+    pub(crate) fn lines(&self) -> usize {
+        self.said.lock().unwrap().iter().filter(|byte| **byte == b'\n').count()
+    }
+
+    /// Stops it and gives what it has said.
+    pub(crate) async fn stop<V: DeserializeOwned>(mut self) -> Vec<V> {
+        drop(self.child.stdin.take());
+        patiently(self.command, self.reading).await.unwrap();
+        let output = patiently(self.command, self.child.wait_with_output()).await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        answers(&self.said.lock().unwrap())
+    }
+}
+
+fn answers<V: DeserializeOwned>(said: &[u8]) -> Vec<V> {
+    let said = std::str::from_utf8(said).unwrap();
+    said.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
 
 /// The program, which is built by the first test that needs it.

@@ -20,9 +20,7 @@ const RUNS: usize = 10;
 async fn its_messages_are_worked_on_by_ours_and_ours_are_read_by_it() {
     let name = topics::fresh("streamed");
     let ends = format!("{name}-run-state-change");
-    let all =
-        (1..=4).map(|status| format!("{name}-{status}")).chain([format!("{name}-delete"), ends.clone()]);
-    let _topics = Topics::make(all.collect(), 4).await;
+    let _topics = Topics::of_workflow(&name, 4).await;
     let ground = Ground::fresh(Kind::MariaDb).await;
     let database = ground.database().await;
     let go = Go::on(&ground).with("brokers", topics::brokers());

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use workflow_system_tests::patience::PATIENCE;
 
 /// The brokers.
@@ -30,9 +31,17 @@ pub(crate) fn fresh(what: &str) -> String {
 /// Topics that go when it is dropped.
 pub(crate) struct Topics {
     names: Vec<String>,
+    partitions: i32,
 }
 
 impl Topics {
+    /// Makes all topics of a workflow with the statuses of `counted`.
+    pub(crate) async fn of_workflow(name: &str, partitions: i32) -> Self {
+        let statuses = (1..=4).map(|status| format!("{name}-{status}"));
+        let others = ["delete", "run-state-change"].map(|other| format!("{name}-{other}"));
+        Self::make(statuses.chain(others).collect(), partitions).await
+    }
+
     /// Makes topics of so many partitions each.
     pub(crate) async fn make(names: Vec<String>, partitions: i32) -> Self {
         let new: Vec<NewTopic<'_>> =
@@ -41,8 +50,40 @@ impl Topics {
         made.into_iter().for_each(|topic| drop(topic.unwrap()));
         let waited = names.clone();
         tokio::task::spawn_blocking(move || led(&waited, partitions)).await.unwrap();
-        Self { names }
+        Self { names, partitions }
     }
+
+    /// How many messages are on them.
+    pub(crate) async fn written(&self) -> usize {
+        let (names, partitions) = (self.names.clone(), self.partitions);
+        let ends = tokio::task::spawn_blocking(move || {
+            let consumer: BaseConsumer = client().create().unwrap();
+            let each = names.iter().flat_map(|name| (0..partitions).map(move |at| (name, at)));
+            each.map(|(name, at)| consumer.fetch_watermarks(name, at, PATIENCE).unwrap().1).sum::<i64>()
+        });
+        ends.await.unwrap().try_into().unwrap()
+    }
+
+    /// Run and version of each message on them.
+    pub(crate) async fn read(&self) -> Vec<(String, u64)> {
+        let (names, partitions, written) = (self.names.clone(), self.partitions, self.written().await);
+        let reading = tokio::task::spawn_blocking(move || {
+            let consumer: BaseConsumer = client().set("group.id", fresh("reader")).create().unwrap();
+            let mut all = TopicPartitionList::new();
+            for (name, at) in names.iter().flat_map(|name| (0..partitions).map(move |at| (name, at))) {
+                all.add_partition_offset(name, at, Offset::Beginning).unwrap();
+            }
+            consumer.assign(&all).unwrap();
+            (0..written).map(|_| event_of(&consumer.poll(PATIENCE).unwrap().unwrap())).collect()
+        });
+        reading.await.unwrap()
+    }
+}
+
+fn event_of(message: &BorrowedMessage<'_>) -> (String, u64) {
+    let version = message.headers().unwrap().iter().find(|header| header.key == "record_version").unwrap();
+    let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap().to_vec()).unwrap();
+    (text(message.key()), text(version.value).parse().unwrap())
 }
 
 /// Waits until each partition has a leader that says so: the Go library's client gives up after three attempts.
