@@ -4,6 +4,7 @@
 mod schemas;
 mod servers;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,11 @@ use store_sql::config::PostgresDsn;
 use store_sql::postgres::{PostgresStore, attach};
 use tokio::sync::Notify;
 use workflow_conformance::samples::{
-    commit_one, creation, fence, found, new_run, outbox_rows, role, start, stepped, store_over, update,
-    version,
+    commit_one, creation, fence, found, new_run, new_run_of, outbox_rows, paused, role, start, start_key,
+    stepped, store_over, update, version, workflow,
 };
-use workflow_core::adapter::{Effect, EpochClaim, ErrorKind, HistoryQuery, Outcome, Store};
+use workflow_core::adapter::{Change, Effect, EpochClaim, ErrorKind, HistoryQuery, Outcome, Store};
+use workflow_core::{Actor, HistoryEntry, Record};
 
 use schemas::Schema;
 use servers::proxy::{Cut, Proxy};
@@ -140,6 +142,51 @@ async fn a_run_that_somebody_else_has_holds_up_no_other() {
     assert_eq!(alone.unwrap_err().kind(), ErrorKind::Transient);
     sqlx::raw_sql("rollback").execute(&mut session).await.unwrap();
     store_over(&store, &held, &stepped(&held, 2)).await;
+}
+
+/// Moves of two workflows' runs, the last of which differs in everything that is mostly the same.
+fn unlike_moves(usual: &Record, other: &Record) -> [Change; 2] {
+    let mut differs = update(other, &paused(other));
+    let entry = differs.history.as_mut().unwrap();
+    (entry.actor, entry.attempt) = (Actor::Operator, 3);
+    let mut plain = update(usual, &stepped(usual, 2));
+    plain.history.as_mut().unwrap().object = None;
+    [plain, differs]
+}
+
+/// Goal: what nearly all changes of a commit have in common is sent once, and what one of them has of its own is stored all
+/// the same. Method: unlike runs are made and moved together, at first by a commit that trusts, and then beside a change
+/// that is out of date, so that it looks before it writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_unusual_of_a_run_is_stored_with_it() {
+    let schema = Schema::fresh().await;
+    let store = schema.backend().await.store().clone();
+    let stale = start(&store, "stale").await;
+    store_over(&store, &stale, &stepped(&stale, 2)).await;
+    for looks in [false, true] {
+        let key = format!("order-{looks}");
+        let (usual, mut other) = (new_run(&key), new_run_of(workflow("returns"), &key));
+        other.start_key = (!looks).then(|| start_key("once-only"));
+        let made = store.commit(vec![creation(&usual), creation(&other)], Vec::new()).await.unwrap();
+        let [Outcome::Stored(Some(usual)), Outcome::Stored(Some(other))] = &made[..] else {
+            panic!("{made:?}")
+        };
+        let mut moves = Vec::from(unlike_moves(usual, other));
+        let wanted: Vec<HistoryEntry> = moves.iter().filter_map(|change| change.history.clone()).collect();
+        moves.extend(looks.then(|| update(&stale, &stepped(&stale, 3))));
+        let outcomes = store.commit(moves, Vec::new()).await.unwrap();
+        for (wanted, outcome) in wanted.into_iter().zip(&outcomes) {
+            let Outcome::Stored(Some(stored)) = outcome else { panic!("{outcome:?}") };
+            assert_eq!(found(&store, wanted.run_id).await.as_ref(), Some(stored));
+            let query = HistoryQuery { run_id: wanted.run_id, after: None, limit: 10 };
+            let entry = store.history(&query).await.unwrap().pop().unwrap();
+            assert_eq!(entry, HistoryEntry { at: stored.updated_at, ..wanted });
+        }
+        assert_eq!(outcomes.get(2).is_some(), looks, "{outcomes:?}");
+    }
+    let names: HashSet<String> =
+        outbox_rows(&store, 20).await.into_iter().map(|row| row.workflow_name.to_string()).collect();
+    assert_eq!(names, HashSet::from(["orders".to_owned(), "returns".to_owned()]));
 }
 
 /// Goal: a deadlock costs time, not the change. Method: a session that holds a run waits for the role that the commit has

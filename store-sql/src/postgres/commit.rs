@@ -10,7 +10,7 @@ use super::create::create;
 use super::decide::{Locking, decide};
 use super::effects::Effects;
 use super::transaction::{Database, Tx};
-use super::trust::{is_plain, write_trusting};
+use super::trust::{Prepared, is_plain, write_trusting};
 use super::write::write;
 use crate::attached::{is_attached, outcome_of};
 use crate::decided::Decided;
@@ -24,6 +24,13 @@ const PART_BYTES_MAX: usize = 128 * 1024 * 1024;
 struct Batch {
     changes: Vec<Change>,
     acked: Vec<EventId>,
+}
+
+impl Batch {
+    /// The outbox rows that go with the part that begins at this change.
+    fn acked_with(&self, from: usize) -> &[EventId] {
+        if from == 0 { &self.acked } else { &[] }
+    }
 }
 
 /// Stores changes and deletes acknowledged outbox rows.
@@ -132,13 +139,14 @@ async fn commit_part(
     batch: Arc<Batch>,
     (from, to): (usize, usize),
 ) -> Result<Vec<Outcome>, BackendError> {
+    let whole = Arc::clone(&batch);
+    let prepare = move || Prepared::of_plain(&whole.changes[from..to], whole.acked_with(from));
     database
-        .trusting("commit", move |tx| {
+        .trusting("commit", prepare, move |tx| {
             let batch = Arc::clone(&batch);
             Box::pin(async move {
                 let changes: Vec<&Change> = batch.changes[from..to].iter().collect();
-                let acked: &[EventId] = if from == 0 { &batch.acked } else { &[] };
-                in_transaction(tx, changes, acked).await
+                in_transaction(tx, changes, batch.acked_with(from)).await
             })
         })
         .await
@@ -161,8 +169,10 @@ pub(super) async fn in_transaction(
     let mut acked = acked;
     while !waiting.is_empty() {
         let (round, later) = next_round(waiting);
+        // What is prepared is all of them together.
+        let prepared = tx.take_prepared().filter(|_| later.is_empty());
         let (places, round): (Vec<usize>, Vec<&Change>) = round.into_iter().unzip();
-        let made = commit_round(tx, round, locking, std::mem::take(&mut acked)).await?;
+        let made = commit_round(tx, round, (locking, prepared), std::mem::take(&mut acked)).await?;
         for (place, outcome) in places.into_iter().zip(made) {
             outcomes[place] = Some(outcome);
         }
@@ -174,13 +184,13 @@ pub(super) async fn in_transaction(
 async fn commit_round(
     tx: &mut Tx,
     changes: Vec<&Change>,
-    locking: Locking,
+    (locking, prepared): (Locking, Option<Prepared>),
     acked: &[EventId],
 ) -> Result<Vec<Outcome>, sqlx::Error> {
     let now = tx.now();
     let mut changes: Vec<Decided<'_>> = changes.into_iter().map(|change| Decided::new(change, now)).collect();
-    if tx.trusts() && changes.iter().all(is_plain) {
-        write_trusting(tx, &mut changes, acked).await?;
+    if prepared.is_some() || (tx.trusts() && changes.iter().all(|each| is_plain(each.change))) {
+        write_trusting(tx, &mut changes, acked, prepared).await?;
     } else {
         decide(tx, &mut changes, locking).await?;
         create(tx, &mut changes).await?;

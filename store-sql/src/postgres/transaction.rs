@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Row, SqlStr};
 use workflow_core::Timestamp;
@@ -13,7 +14,7 @@ use super::clock::StampClock;
 use super::connect::{Conn, Place};
 use super::error::{Class, class, code, no_connection};
 use super::reading::Reading;
-use super::trust::Wariness;
+use super::trust::{Prepared, Wariness};
 use crate::names::Statements;
 
 /// How often a transaction is tried. With a lock's time-out that is longer than a frozen owner may keep a lock.
@@ -61,16 +62,19 @@ pub(super) struct Tx {
     now: Timestamp,
     repeated: bool,
     trusts: bool,
+    prepared: Option<Prepared>,
     ended: bool,
 }
 
+/// Prepares what a transaction that trusts will write, while the server begins it.
+type Prepare = Box<dyn Fn() -> Option<Prepared> + Send + Sync>;
+
 /// How a transaction goes about what others may have done meanwhile.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Manner {
     /// It locks and looks before it writes.
     Looks,
     /// Its first attempt writes at once, and is undone if something was not as it should be.
-    Trusts,
+    Trusts(Prepare),
 }
 
 impl Tx {
@@ -97,6 +101,11 @@ impl Tx {
     /// Whether it may write before it looks: what is not as it should be is [`surprised`], and then it is made again.
     pub(super) fn trusts(&self) -> bool {
         self.trusts
+    }
+
+    /// What was prepared for it, for the first who asks.
+    pub(super) fn take_prepared(&mut self) -> Option<Prepared> {
+        self.prepared.take()
     }
 
     /// What trusting commits remember.
@@ -214,13 +223,19 @@ impl Database {
         self.spawn(what, Manner::Looks, work).await
     }
 
-    /// The same of work whose first attempt may trust that all is as it should be.
-    pub(super) async fn trusting<V, W>(&self, what: &'static str, work: W) -> Result<V, BackendError>
+    /// The same of work whose first attempt may trust that all is as it should be; what that writes is prepared while the
+    /// server begins it.
+    pub(super) async fn trusting<V, W>(
+        &self,
+        what: &'static str,
+        prepare: impl Fn() -> Option<Prepared> + Send + Sync + 'static,
+        work: W,
+    ) -> Result<V, BackendError>
     where
         V: Send + 'static,
         W: for<'c> Fn(&'c mut Tx) -> BoxFuture<'c, Result<V, sqlx::Error>> + Send + Sync + 'static,
     {
-        self.spawn(what, Manner::Trusts, work).await
+        self.spawn(what, Manner::Trusts(Box::new(prepare)), work).await
     }
 
     async fn spawn<V, W>(&self, what: &'static str, manner: Manner, work: W) -> Result<V, BackendError>
@@ -241,10 +256,15 @@ impl Database {
         W: for<'c> Fn(&'c mut Tx) -> BoxFuture<'c, Result<V, sqlx::Error>>,
     {
         let _hold = self.clock.hold();
-        let (mut attempt, mut repeated, mut trusts) = (0, false, manner == Manner::Trusts);
+        let (mut attempt, mut repeated) = (0, false);
+        let mut trusts = match manner {
+            Manner::Looks => None,
+            Manner::Trusts(prepare) => Some(prepare),
+        };
         loop {
-            let trusted = std::mem::take(&mut trusts);
-            let made = self.attempt(&work, std::mem::replace(&mut repeated, true), trusted).await;
+            let prepare = trusts.take();
+            let trusted = prepare.is_some();
+            let made = self.attempt(&work, std::mem::replace(&mut repeated, true), prepare).await;
             attempt += 1;
             let error = match made {
                 Ok(value) => return Ok(value),
@@ -275,11 +295,15 @@ impl Database {
         BackendError::with_source(ErrorKind::UnknownOutcome, context, error)
     }
 
-    async fn attempt<V, W>(&self, work: &W, repeated: bool, trusts: bool) -> Result<V, Failed<V>>
+    async fn attempt<V, W>(&self, work: &W, repeated: bool, prepare: Option<Prepare>) -> Result<V, Failed<V>>
     where
         W: for<'c> Fn(&'c mut Tx) -> BoxFuture<'c, Result<V, sqlx::Error>>,
     {
-        let mut tx = self.begin(repeated, trusts).await.map_err(Failed::Before)?;
+        let begin = self.begin(repeated, prepare.is_some());
+        // The first is on its way to the server when the second begins.
+        let (tx, prepared) = join(begin, async { prepare.and_then(|prepare| prepare()) }).await;
+        let mut tx = tx.map_err(Failed::Before)?;
+        tx.prepared = prepared;
         match work(&mut tx).await {
             Ok(value) => match execute(&mut tx.connection, COMMIT).await {
                 Ok(()) => {
@@ -294,25 +318,23 @@ impl Database {
     }
 
     async fn begin(&self, repeated: bool, trusts: bool) -> Result<Tx, sqlx::Error> {
-        let mut connection = self.connection(repeated).await?;
-        let begun: Result<(String, i64), sqlx::Error> = async {
-            let begin = sqlx::AssertSqlSafe(self.begin_statement(trusts));
-            let rows = sqlx::raw_sql(begin).fetch_all(&mut *connection).await?;
-            let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
-            Ok((row.try_get(0)?, row.try_get(1)?))
-        }
-        .await;
-        match begun {
-            Ok((xid, now)) => {
-                let now = self.clock.now(Timestamp::from_millis(now));
-                let (statements, wariness) = (self.statements.clone(), Arc::clone(&self.wariness));
-                Ok(Tx { connection, statements, wariness, xid, now, repeated, trusts, ended: false })
-            }
-            Err(error) => {
-                connection.close_on_drop();
-                Err(error)
-            }
-        }
+        let mut tx = Tx {
+            connection: self.connection(repeated).await?,
+            statements: self.statements.clone(),
+            wariness: Arc::clone(&self.wariness),
+            xid: String::new(),
+            now: Timestamp::from_millis(0),
+            repeated,
+            trusts,
+            prepared: None,
+            ended: false,
+        };
+        let begin = sqlx::AssertSqlSafe(self.begin_statement(trusts));
+        let rows = sqlx::raw_sql(begin).fetch_all(tx.raw()).await?;
+        let row = rows.last().ok_or(sqlx::Error::RowNotFound)?;
+        tx.xid = row.try_get(0)?;
+        tx.now = self.clock.now(Timestamp::from_millis(row.try_get(1)?));
+        Ok(tx)
     }
 
     /// Asks the server what became of a transaction.

@@ -47,7 +47,7 @@ pub(super) async fn write(
     let mut transitions = Vec::new();
     for each in changes.iter().filter(|each| each.stands()) {
         // Rows that were there already may have been what made the first attempt fail.
-        match Transition::of(each).filter(|_| !tx.is_repeated()) {
+        match Transition::of(each.change).filter(|_| !tx.is_repeated()) {
             Some(transition) => transitions.push(transition),
             None => others.push(each),
         }
