@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseRecord, Producer as _};
 use tokio::sync::oneshot;
-use workflow_core::adapter::{BackendError, ErrorKind, Publication, SendOutcome};
+use workflow_core::adapter::{BackendError, Publication, SendOutcome};
 use workflow_core::{Event, Topic};
 
 use crate::cluster::{Cluster, Producer};
@@ -16,11 +16,19 @@ use crate::wire::headers_of;
 
 /// What the producer took of a batch.
 struct Taken {
-    /// Up to this one it was asked; what follows found the queue full.
+    /// So many it was asked to take; what follows found the queue full.
     tried: usize,
     /// Refused by the client itself.
     refused: Failures,
     reports: oneshot::Receiver<Failures>,
+}
+
+/// What was not published, by places in the batch.
+struct Told {
+    /// The message itself, or the request that it was in, is refused.
+    refused: Failures,
+    /// The queue was full.
+    full: Vec<usize>,
 }
 
 /// Publishes a batch in order.
@@ -32,33 +40,47 @@ pub(crate) async fn send(
         return Ok(Vec::new());
     }
     look_for_topics(cluster, &batch).await?;
-    let producer = cluster.producer()?;
-    let taken = hand_over(&producer, &batch)?;
-    let mut failures = taken.refused;
-    failures.extend(taken.reports.await.map_err(|_| not_run("the delivery reports of a batch"))?);
+    let places: Vec<usize> = (0..batch.len()).collect();
+    let told = publish(cluster, &cluster.producer()?, &batch, &places).await?;
+    let mut outcomes = vec![SendOutcome::Durable; batch.len()];
+    told.full.into_iter().for_each(|place| outcomes[place] = SendOutcome::Full);
+    if told.refused.is_empty() {
+        return Ok(outcomes);
+    }
+    // A request that is too large for the broker fails as a whole. Its messages may not be too large, and those of other batches
+    // were in it too: only a producer that never puts two into one request tells.
+    let places: Vec<usize> = told.refused.into_iter().map(|(place, _)| place).collect();
+    let alone = publish(cluster, &cluster.lone_producer()?, &batch, &places).await?;
+    alone.full.into_iter().for_each(|place| outcomes[place] = SendOutcome::Full);
+    for (place, code) in alone.refused {
+        outcomes[place] = SendOutcome::Refused(reason(&batch[place].event, code).into());
+    }
+    Ok(outcomes)
+}
+
+/// Publishes these messages of a batch. What is wrong with the topic or the brokers is an error; what is wrong with a message
+/// is told.
+async fn publish(
+    cluster: &Arc<Cluster>,
+    producer: &Arc<Producer>,
+    batch: &[Publication],
+    places: &[usize],
+) -> Result<Told, BackendError> {
+    let taken = hand_over(producer, batch, places)?;
+    let mut refused = taken.refused;
+    refused.extend(taken.reports.await.map_err(|_| not_run("the delivery reports of a batch"))?);
     if let Some((code, text)) = producer.client().fatal_error() {
-        cluster.discard(&producer);
+        cluster.discard(producer);
         tracing::error!(code = ?code, reason = %text, "the Kafka producer has failed for good and is replaced");
         return Err(failed(
             "the Kafka producer failed for good; a new one takes its place",
             KafkaError::Global(code),
         ));
     }
-    let mut outcomes = vec![SendOutcome::Durable; taken.tried];
-    outcomes.resize(batch.len(), SendOutcome::Full);
-    for (place, code) in failures {
-        let event = &batch[place].event;
-        if !is_for_its_own_sake(code) {
-            return Err(not_delivered(cluster, &event.topic, code));
-        }
-        // A batch that is too large for the broker fails as a whole; its messages may not be.
-        let alone =
-            if batch.len() == 1 { Some(code) } else { send_alone(cluster, &producer, &batch[place]).await? };
-        if let Some(code) = alone {
-            outcomes[place] = SendOutcome::Refused(reason(event, code).into());
-        }
+    match refused.iter().find(|(_, code)| !is_for_its_own_sake(*code)) {
+        Some((place, code)) => Err(not_delivered(cluster, &batch[*place].event.topic, *code)),
+        None => Ok(Told { refused, full: places[taken.tried..].to_vec() }),
     }
-    Ok(outcomes)
 }
 
 /// Before anything is sent: a missing topic would hold up the producer for the time of a delivery.
@@ -74,30 +96,30 @@ async fn look_for_topics(cluster: &Arc<Cluster>, batch: &[Publication]) -> Resul
     Ok(())
 }
 
-fn hand_over(producer: &Producer, batch: &[Publication]) -> Result<Taken, BackendError> {
+fn hand_over(producer: &Producer, batch: &[Publication], places: &[usize]) -> Result<Taken, BackendError> {
     let reports = producer.client().context();
     let mut ticket = reports.begin();
     let (mut tried, mut refused) = (0, Failures::new());
     let mut stopped = None;
-    for (place, publication) in batch.iter().enumerate() {
-        match enqueue(producer, &publication.event, ticket.mark(place)) {
+    for place in places {
+        match enqueue(producer, &batch[*place].event, ticket.mark(*place)) {
             Ok(()) => ticket.sent(),
             Err(KafkaError::MessageProduction(Code::QueueFull)) => break,
             Err(KafkaError::MessageProduction(code)) if is_for_its_own_sake(code) => {
-                refused.push((place, code))
+                refused.push((*place, code))
             }
             Err(error) => {
-                stopped = Some(error);
+                stopped = Some((*place, error));
                 break;
             }
         }
-        tried = place + 1;
+        tried += 1;
     }
     let taken = Taken { tried, refused, reports: reports.end(ticket) };
     match stopped {
         // A fatal error is seen by the caller, which needs the reports of the rest for nothing.
-        Some(error) if producer.client().fatal_error().is_none() => {
-            Err(failed(format!("topic {} takes no events", batch[tried].event.topic), error))
+        Some((place, error)) if producer.client().fatal_error().is_none() => {
+            Err(failed(format!("topic {} takes no events", batch[place].event.topic), error))
         }
         Some(_) | None => Ok(taken),
     }
@@ -112,23 +134,6 @@ fn enqueue(producer: &Producer, event: &Event, mark: usize) -> Result<(), KafkaE
         .payload(status.as_str())
         .headers(headers_of(event, run_id));
     producer.send(record).map_err(|(error, _)| error)
-}
-
-/// Sends one message by itself; gives why it is refused, if it is.
-async fn send_alone(
-    cluster: &Arc<Cluster>,
-    producer: &Arc<Producer>,
-    publication: &Publication,
-) -> Result<Option<Code>, BackendError> {
-    let taken = hand_over(producer, std::slice::from_ref(publication))?;
-    let mut failures = taken.refused;
-    failures.extend(taken.reports.await.map_err(|_| not_run("the delivery report of a message"))?);
-    match failures.first() {
-        None if taken.tried == 1 => Ok(None),
-        None => Err(BackendError::new(ErrorKind::Transient, "the producer's queue is full")),
-        Some((_, code)) if is_for_its_own_sake(*code) => Ok(Some(*code)),
-        Some((_, code)) => Err(not_delivered(cluster, &publication.event.topic, *code)),
-    }
 }
 
 /// Whether it is the message that is at fault, so that it would be refused for ever.
