@@ -128,7 +128,12 @@ impl<T: Object, S: Status> Core<T, S> {
 
 /// A dead letter of an event.
 pub(crate) fn dead_letter(event: &crate::Event, process: &str, reason: &str) -> DeadLetter {
-    let id = event.event_id.map_or_else(|| event.run_id.to_string(), |id| id.to_string());
+    // Two events of a run that have no id of their own are two letters all the same.
+    let id = match (event.event_id, event.version) {
+        (Some(id), _) => id.to_string(),
+        (None, Some(version)) => format!("{}/{version}", event.run_id),
+        (None, None) => event.run_id.to_string(),
+    };
     DeadLetter {
         id: format!("{process}/{id}").into(),
         workflow_name: event.workflow_name.as_str().into(),
