@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -25,47 +26,65 @@ const KNOWN_MAX: Duration = Duration::from_secs(300);
 
 pub(crate) type Producer = Kept<ThreadedProducer<Reports>>;
 
+/// A producer, if there is one.
+type Slot = Mutex<Option<Arc<Producer>>>;
+
 pub(crate) struct Cluster {
     pub(crate) config: KafkaConfig,
     pub(crate) clients: Arc<Clients>,
-    producer: Mutex<Option<Arc<Producer>>>,
+    producer: Slot,
+    /// For what was refused together with others.
+    lone_producer: Slot,
     /// Topics that were seen to be there, with how many partitions, and when.
     known: Mutex<HashMap<Topic, (u32, Instant)>>,
 }
 
 impl Cluster {
     pub(crate) fn new(config: KafkaConfig) -> Self {
-        Self { config, clients: Arc::default(), producer: Mutex::default(), known: Mutex::default() }
+        let (producer, lone_producer) = Default::default();
+        Self { config, clients: Arc::default(), producer, lone_producer, known: Mutex::default() }
     }
 
     /// The producer, made when it is first wanted.
     pub(crate) fn producer(&self) -> Result<Arc<Producer>, BackendError> {
-        let mut producer = lock(&self.producer);
+        self.in_slot(&self.producer, &self.config.producer())
+    }
+
+    /// The producer that never puts two messages into one request, made when it is first wanted: few programs ever do.
+    pub(crate) fn lone_producer(&self) -> Result<Arc<Producer>, BackendError> {
+        self.in_slot(&self.lone_producer, &self.config.lone_producer())
+    }
+
+    fn in_slot(&self, slot: &Slot, config: &ClientConfig) -> Result<Arc<Producer>, BackendError> {
+        let mut producer = lock(slot);
         if let Some(producer) = &*producer {
             return Ok(Arc::clone(producer));
         }
         let context = Reports::new(Arc::clone(&self.clients));
-        let made = ThreadedProducer::from_config_and_context(&self.config.producer(), context)
+        let made = ThreadedProducer::from_config_and_context(config, context)
             .map_err(|error| failed("the Kafka producer cannot be made", error))?;
         Ok(Arc::clone(producer.insert(Arc::new(Kept::new(made, &self.clients)))))
     }
 
     /// A producer that has met a fatal error can send nothing any more: the next send makes a new one.
     pub(crate) fn discard(&self, broken: &Arc<Producer>) {
-        let mut producer = lock(&self.producer);
-        if producer.as_ref().is_some_and(|present| Arc::ptr_eq(present, broken)) {
-            *producer = None;
+        for slot in [&self.producer, &self.lone_producer] {
+            let mut producer = lock(slot);
+            if producer.as_ref().is_some_and(|present| Arc::ptr_eq(present, broken)) {
+                *producer = None;
+            }
         }
     }
 
-    /// Lets go of the producer, once what it still has is sent or `patience` is over.
+    /// Lets go of the producers, once what they still have is sent or `patience` is over.
     pub(crate) async fn close(&self, patience: Duration) {
-        let producer = lock(&self.producer).take();
-        if let Some(producer) = producer {
+        let begun = Instant::now();
+        for slot in [&self.producer, &self.lone_producer] {
+            let Some(producer) = lock(slot).take() else { continue };
+            let left = patience.saturating_sub(begun.elapsed());
             // What is not sent in time is still in the outbox.
             let _ =
-                blocking("flush", move || producer.flush(patience).map_err(|error| failed("flush", error)))
-                    .await;
+                blocking("flush", move || producer.flush(left).map_err(|error| failed("flush", error))).await;
         }
     }
 

@@ -94,8 +94,8 @@ impl Sending<'_> {
                 openings.use_all(left.iter().map(|number| self.place(*number)), Instant::now());
                 return Ok(left);
             }
-            self.all(&first).await?;
-            for number in &first {
+            let undelivered = self.all(&first).await?;
+            for number in first.iter().filter(|number| !undelivered.contains(number)) {
                 match self.outcomes[*number] {
                     SendOutcome::Durable => openings.open(self.place(*number), Instant::now()),
                     // The producer's queue is full: all others come later.
@@ -107,12 +107,12 @@ impl Sending<'_> {
         }
     }
 
-    /// Sends these messages and waits for what becomes of them.
-    async fn all(&mut self, numbers: &[usize]) -> Result<(), BackendError> {
+    /// Sends these messages and waits for what becomes of them. Gives those that this producer could not deliver.
+    async fn all(&mut self, numbers: &[usize]) -> Result<Vec<usize>, BackendError> {
         if numbers.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let taken = self.hand_over(numbers)?;
+        let taken = self.hand_over(&self.producer, numbers)?;
         let mut failures = taken.refused;
         failures.extend(taken.reports.await.map_err(|_| not_run("the delivery reports of a batch"))?);
         let openings = &self.producer.client().context().openings;
@@ -128,28 +128,30 @@ impl Sending<'_> {
         for number in &numbers[..taken.tried] {
             self.outcomes[*number] = SendOutcome::Durable;
         }
+        let mut undelivered = Vec::with_capacity(failures.len());
         for (number, code) in failures {
+            undelivered.push(number);
             let event = &self.batch[number].event;
             if !is_for_its_own_sake(code) {
                 return Err(not_delivered(self.cluster, &event.topic, code));
             }
-            // A batch that is too large for the broker fails as a whole; its messages may not be.
-            let alone = if numbers.len() == 1 { Some(code) } else { self.alone(number).await? };
-            if let Some(code) = alone {
+            // A request that is too large for the broker fails as a whole. Its messages may not be too large, and those of other
+            // batches were in it too: only a producer that never puts two into one request tells.
+            if let Some(code) = self.alone(number).await? {
                 self.outcomes[number] = SendOutcome::Refused(reason(event, code).into());
             }
         }
-        Ok(())
+        Ok(undelivered)
     }
 
-    fn hand_over(&self, numbers: &[usize]) -> Result<Taken, BackendError> {
-        let reports = self.producer.client().context();
+    fn hand_over(&self, producer: &Producer, numbers: &[usize]) -> Result<Taken, BackendError> {
+        let reports = producer.client().context();
         let mut ticket = reports.begin();
         let (mut tried, mut refused) = (0, Failures::new());
         let mut stopped = None;
         for number in numbers {
             let (event, partition) = (&self.batch[*number].event, self.partitions[*number]);
-            match enqueue(&self.producer, event, partition, ticket.mark(*number)) {
+            match enqueue(producer, event, partition, ticket.mark(*number)) {
                 Ok(()) => ticket.sent(),
                 Err(KafkaError::MessageProduction(Code::QueueFull)) => break,
                 Err(KafkaError::MessageProduction(code)) if is_for_its_own_sake(code) => {
@@ -165,7 +167,7 @@ impl Sending<'_> {
         let taken = Taken { tried, refused, reports: reports.end(ticket) };
         match stopped {
             // A fatal error is seen by the caller, which needs the reports of the rest for nothing.
-            Some((error, number)) if self.producer.client().fatal_error().is_none() => {
+            Some((error, number)) if producer.client().fatal_error().is_none() => {
                 Err(failed(format!("topic {} takes no events", self.batch[number].event.topic), error))
             }
             Some(_) | None => Ok(taken),
@@ -174,9 +176,13 @@ impl Sending<'_> {
 
     /// Sends one message by itself; gives why it is refused, if it is.
     async fn alone(&self, number: usize) -> Result<Option<Code>, BackendError> {
-        let taken = self.hand_over(&[number])?;
+        let producer = self.cluster.lone_producer()?;
+        let taken = self.hand_over(&producer, &[number])?;
         let mut failures = taken.refused;
         failures.extend(taken.reports.await.map_err(|_| not_run("the delivery report of a message"))?);
+        if producer.client().fatal_error().is_some() {
+            self.cluster.discard(&producer);
+        }
         match failures.first() {
             None if taken.tried == 1 => Ok(None),
             None => Err(BackendError::new(ErrorKind::Transient, "the producer's queue is full")),

@@ -111,6 +111,13 @@ impl KafkaConfig {
         config
     }
 
+    /// The same, with every message in a request of its own.
+    pub(crate) fn lone_producer(&self) -> ClientConfig {
+        let mut config = self.producer();
+        config.set("batch.num.messages", "1").set("max.in.flight.requests.per.connection", "1");
+        config
+    }
+
     pub(crate) fn consumer(&self, group: &str, start: StartAt) -> ClientConfig {
         let mut config = self.common();
         let defaults = [

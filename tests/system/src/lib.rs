@@ -2,6 +2,7 @@
 
 pub mod aborting;
 pub mod audit;
+pub mod broker;
 pub mod child;
 pub mod finish;
 pub mod fixture;

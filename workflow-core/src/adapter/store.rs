@@ -98,7 +98,8 @@ pub struct DueWork {
 /// 8. *Outbox order.* Rows of one run are read in the order in which they were stored.
 /// 9. *Idempotent timers.* A timer key is stored once; a completed or cancelled one never becomes due again.
 /// 10. *Cancellation.* A commit whose future is dropped is made whole or not at all.
-/// 11. *One clock.* Every stored instant comes from [`Store::clock`] or the server's clock, whole milliseconds.
+/// 11. *One clock.* Every stored instant comes from [`Store::clock`] or the server's clock, whole milliseconds. That clock is
+///     the same one whenever it is asked for: what has elapsed by it is compared.
 /// 12. *Byte-exact keys.* `Case`, `case` and `case ` are three foreign ids.
 pub trait Store: Send + Sync + 'static {
     /// What it can take.

@@ -16,6 +16,9 @@ use crate::{Actor, Due, Failure, Move, PausedBy, ProcessName, Status, StepError,
 /// The longest reason that is kept, in bytes; an error can carry a whole document.
 const REASON_BYTES_MAX: usize = 2000;
 
+/// How long the id of a dead letter may be: a longer one cannot be stored, and its message would hold up the topic for ever.
+const LETTER_ID_BYTES_MAX: usize = 255;
+
 /// What happens when no attempt is left.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GivingUp {
@@ -128,7 +131,12 @@ impl<T: Object, S: Status> Core<T, S> {
 
 /// A dead letter of an event.
 pub(crate) fn dead_letter(event: &crate::Event, process: &str, reason: &str) -> DeadLetter {
-    let id = event.event_id.map_or_else(|| event.run_id.to_string(), |id| id.to_string());
+    // Two events of a run that have no id of their own are two letters all the same.
+    let id = match (event.event_id, event.version) {
+        (Some(id), _) => id.to_string(),
+        (None, Some(version)) => format!("{}/{version}", event.run_id),
+        (None, None) => event.run_id.to_string(),
+    };
     DeadLetter {
         id: format!("{process}/{id}").into(),
         workflow_name: event.workflow_name.as_str().into(),
@@ -145,8 +153,13 @@ pub(crate) fn dead_letter(event: &crate::Event, process: &str, reason: &str) -> 
 pub(crate) fn unreadable_letter(workflow: &WorkflowName, process: &str, message: Unreadable) -> DeadLetter {
     let Unreadable { position, topic, reason, data } = message;
     let (partition, offset) = (position.partition, position.offset);
+    let mut id = format!("{process}/{topic}/{partition}/{offset}");
+    if id.len() > LETTER_ID_BYTES_MAX {
+        // A process reads one topic.
+        id = format!("{process}/{partition}/{offset}");
+    }
     DeadLetter {
-        id: format!("{process}/{topic}/{partition}/{offset}").into(),
+        id: id.into(),
         workflow_name: workflow.as_str().into(),
         run_id: None,
         version: None,
@@ -176,4 +189,31 @@ pub(crate) fn shorten(reason: &str) -> Arc<str> {
         end -= 1;
     }
     format!("{}…", &reason[..end]).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::Position;
+    use crate::{GroupName, Namespace, StatusCode, Topic};
+
+    #[test]
+    fn the_id_of_a_letter_fits_with_the_longest_names() {
+        let workflow = WorkflowName::new("w".repeat(100)).expect("a name");
+        let code = StatusCode::new(i32::MAX).expect("a status");
+        let namespace = Namespace::new("n".repeat(40)).expect("a namespace");
+        let letter = |topic: Topic, offset: u64| {
+            let position = Position { partition: 99_999, offset };
+            let message = Unreadable { position, topic, reason: "".into(), data: Bytes::new() };
+            let process = GroupName::of_step(&workflow, code);
+            unreadable_letter(&workflow, process.as_str(), message).id
+        };
+        let topic = Topic::of_status(&workflow, code).within(&namespace);
+        let (one, other) = (letter(topic.clone(), u64::MAX), letter(topic, u64::MAX - 1));
+        assert!(one.len() <= LETTER_ID_BYTES_MAX && one != other, "{one}, {other}");
+        assert_eq!(
+            &*letter(Topic::new("t"), 7),
+            format!("{}/t/99999/7", GroupName::of_step(&workflow, code))
+        );
+    }
 }

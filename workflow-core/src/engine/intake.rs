@@ -32,7 +32,7 @@ use crate::adapter::{
 };
 use crate::definition::ProcessOptions;
 use crate::run::CancelSignals;
-use crate::{Record, RunId, Skip, Timestamp, Verdict, header, judge};
+use crate::{Record, RunId, Skip, Timestamp, Topic, Verdict, header, judge};
 
 /// An inline poll that takes longer holds up the others of its batch, so the next ones get tasks of their own.
 const INLINE_MAX: Duration = Duration::from_micros(200);
@@ -84,6 +84,7 @@ struct Stretch<'a> {
     options: &'a ProcessOptions,
     process: &'a Arc<str>,
     workflow: &'a crate::WorkflowName,
+    topic: Topic,
     metrics: &'a ProcessMetrics,
     totals: &'a Metrics,
     signals: &'a CancelSignals,
@@ -147,6 +148,7 @@ impl Intake {
             options: &self.options,
             process: &self.process,
             workflow: &self.workflow,
+            topic: self.source.topic().clone(),
             metrics: &self.metrics,
             totals: &self.totals,
             signals: &self.signals,

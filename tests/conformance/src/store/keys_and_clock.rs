@@ -78,6 +78,9 @@ pub async fn one_clock(fixture: impl StoreFixture) {
     let retry = async |process| store.retry(&retry_key(&next, process)).await.unwrap().unwrap().due.unwrap();
     assert!(within(retry("a").await.before(Duration::from_secs(3600))));
     assert_eq!(retry("b").await, Timestamp::from_millis(67_890));
+    // It is the same clock whenever it is asked for.
+    let elapsed = clock.elapsed();
+    assert!(store.clock().elapsed() >= elapsed, "another clock than before");
 }
 
 /// Latest, by key and by list agree on a store of one run; nothing is found under a name that is not there.

@@ -28,7 +28,7 @@ impl Relay {
 }
 
 fn program(ground: &Ground) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_system-outbox-relay"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cluster-relay"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WORKFLOW_")) {
         command.env_remove(name);
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Ended, Stretch};
-use crate::adapter::{Change, Delivery, Effect, Expect};
+use crate::adapter::{Change, Delivery, Effect, Expect, Position, Reach};
 use crate::engine::failure::dead_letter;
 use crate::engine::work::{Made, Task};
-use crate::{Event, Record, RunId, Skip, Verdict, judge};
+use crate::{Record, RunId, Skip, Verdict, judge};
 
 /// How long a consumer waits before it goes on after the store failed.
 pub(super) const ERROR_BACK_OFF: Duration = Duration::from_millis(200);
@@ -34,7 +34,7 @@ impl Stretch<'_> {
                 for (delivery, found) in events.into_iter().zip(records) {
                     match found {
                         Ok(record) => self.judged(delivery, record),
-                        Err(error) => self.park(&delivery.event, &crate::engine::with_causes(&error)),
+                        Err(error) => self.park(&delivery, &crate::engine::with_causes(&error)),
                     }
                 }
             }
@@ -53,11 +53,11 @@ impl Stretch<'_> {
             && record.workflow_name != *self.workflow
         {
             let reason = format!("the run is of workflow {}, not {}", record.workflow_name, self.workflow);
-            return self.park(&delivery.event, &reason);
+            return self.park(&delivery, &reason);
         }
         match (judge(&delivery.event, record.as_deref(), self.work.consumer()), record) {
             (Verdict::Process, Some(record)) => self.start(&delivery, record, false),
-            (Verdict::Stale, Some(record)) => self.look_again(run_id, &delivery.event, &record),
+            (Verdict::Stale, Some(record)) => self.look_again(&delivery, &record),
             (Verdict::Skip(Skip::Missing), _) | (_, None) => self.missing(&delivery),
             (Verdict::Skip(reason), _) => {
                 self.metrics.skipped(reason);
@@ -67,15 +67,16 @@ impl Stretch<'_> {
     }
 
     /// An event is ahead of its record: the record is read again, and if that does not help, the event is parked.
-    fn look_again(&mut self, run_id: RunId, event: &Arc<Event>, record: &Record) {
+    fn look_again(&mut self, delivery: &Delivery, record: &Record) {
+        let run_id = delivery.event.run_id;
         let Some(flight) = self.flights.get_mut(&run_id) else { return };
         flight.looks += 1;
         if flight.looks < STALE_LOOKS {
             return self.again_after(run_id, STALE_WAIT);
         }
-        let stale = event.version.map_or(0, crate::Version::get);
+        let stale = delivery.event.version.map_or(0, crate::Version::get);
         let reason = format!("the event is of version {stale}, the store has version {}", record.version);
-        self.park(event, &reason);
+        self.park(delivery, &reason);
     }
 
     fn missing(&mut self, delivery: &Delivery) {
@@ -84,19 +85,27 @@ impl Stretch<'_> {
         if self.hub.clock.now().since(delivery.at) > PURGED_AFTER {
             return self.done(event.run_id);
         }
-        let mut change = Change::new(event.run_id, Expect::Nothing);
-        change.effects.push(Effect::PutDeadLetter(dead_letter(event, self.process, "there is no such run")));
+        self.park(delivery, "there is no such run");
+    }
+
+    fn park(&mut self, delivery: &Delivery, reason: &str) {
+        let (event, reason) = (&delivery.event, self.placed(delivery, reason));
+        tracing::warn!(run_id = %event.run_id, process = %self.process, %reason, "event is set aside");
         self.totals.dead_letter();
-        tracing::warn!(run_id = %event.run_id, process = %self.process, "event of a run that does not exist is set aside");
+        let mut change = Change::new(event.run_id, Expect::Nothing);
+        change.effects.push(Effect::PutDeadLetter(dead_letter(event, self.process, &reason)));
         self.submit_alone(event.run_id, change);
     }
 
-    fn park(&mut self, event: &Arc<Event>, reason: &str) {
-        tracing::warn!(run_id = %event.run_id, process = %self.process, reason, "event is set aside");
-        self.totals.dead_letter();
-        let mut change = Change::new(event.run_id, Expect::Nothing);
-        change.effects.push(Effect::PutDeadLetter(dead_letter(event, self.process, reason)));
-        self.submit_alone(event.run_id, change);
+    /// A reason with where the event is to be found. Within a process a topic ends with the process, and no place is of use.
+    fn placed(&self, delivery: &Delivery, reason: &str) -> String {
+        let Position { partition, offset } = delivery.position;
+        match self.hub.streamer.reach() {
+            Reach::Process => reason.to_owned(),
+            Reach::Cluster => {
+                format!("{reason} (topic {}, partition {partition}, offset {offset})", self.topic)
+            }
+        }
     }
 
     /// Stores a change that has no task: a dead letter.
@@ -120,8 +129,8 @@ impl Stretch<'_> {
             1 => self.judge_again(run_id),
             looks if looks < REFUSALS_MAX => self.again_after(run_id, STALE_WAIT),
             _ => {
-                let state = task.record.run_state;
-                self.park(&task.event, &format!("a run that is {state} cannot be moved"));
+                let (delivery, state) = (flight.delivery.clone(), task.record.run_state);
+                self.park(&delivery, &format!("a run that is {state} cannot be moved"));
             }
         }
     }

@@ -40,6 +40,10 @@ impl Source {
         Self { hub, topic, group, shard, receiver, generation: 0 }
     }
 
+    pub(super) fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
     /// Takes over the shard's partitions, those that were added meanwhile too.
     pub(super) async fn open(&mut self, epoch: Epoch) -> Result<Opened, BackendError> {
         let partitions = self.hub.streamer.partitions(&self.topic).await?.get();
