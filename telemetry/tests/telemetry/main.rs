@@ -4,6 +4,7 @@
 
 mod away;
 mod collector;
+mod documented;
 mod metrics;
 mod orders;
 mod pages;
