@@ -10,6 +10,7 @@ use store_sql::config::PoolOptions;
 use streamer_kafka::KafkaStreamer;
 use telemetry::{Health, Telemetry};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 use workflow_core::adapter::{Namespaced, RelayStore};
 
 use super::settings::{Doorbell, Settings};
@@ -43,10 +44,14 @@ pub(crate) async fn run(settings: Settings, telemetry: &Telemetry) -> anyhow::Re
         stopped.cancelled().await;
         not_ready.not_ready("it is being stopped");
     });
+    let id = match &settings.etcd {
+        Some(_) => Some(database.id().await.context("the id of the database")?),
+        None => None,
+    };
     let drained = match &database {
-        Database::MySql(mysql) => relay(mysql.store().clone(), settings, telemetry, stop).await,
-        Database::Postgres(postgres) => relay(postgres.store().clone(), settings, telemetry, stop).await,
-        Database::Sqlite(sqlite) => relay(sqlite.store().clone(), settings, telemetry, stop).await,
+        Database::MySql(mysql) => relay(mysql.store().clone(), settings, id, telemetry, stop).await,
+        Database::Postgres(postgres) => relay(postgres.store().clone(), settings, id, telemetry, stop).await,
+        Database::Sqlite(sqlite) => relay(sqlite.store().clone(), settings, id, telemetry, stop).await,
         _ => anyhow::bail!("this kind of database has no relay"),
     };
     end.cancel();
@@ -84,6 +89,7 @@ async fn connect(settings: &Settings) -> anyhow::Result<Database> {
 async fn relay<S: RelayStore + Clone>(
     store: S,
     settings: Settings,
+    id: Option<Uuid>,
     telemetry: &Telemetry,
     stop: CancellationToken,
 ) -> anyhow::Result<Drained> {
@@ -101,6 +107,10 @@ async fn relay<S: RelayStore + Clone>(
         }
         Some(etcd) => {
             let scheduler = EtcdScheduler::connect(etcd).await.context("etcd")?;
+            if let Some(id) = id {
+                // Two databases with one namespace would take each other's roles away.
+                scheduler.bind_namespace(id).await.context("the namespace in etcd")?;
+            }
             let session = scheduler.clone();
             let relay = Relay::new(store, streamer, scheduler, metrics);
             let relay = relay.options(options).shards(shards).bell(bell).trace_link(telemetry.link());

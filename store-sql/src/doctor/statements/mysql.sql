@@ -228,3 +228,6 @@ select count(*), min(s.created_at) from (select created_at from workflow_outbox 
 
 -- whole table
 select distinct doorbell from workflow_roles where doorbell is not null;
+
+-- PRIMARY
+select doorbell from workflow_roles where role = {text};

@@ -222,3 +222,6 @@ select distinct doorbell from workflow_roles where doorbell > $1;
 
 -- workflow_outbox_pkey
 delete from workflow_outbox where id = any($1);
+
+-- workflow_roles_pkey
+select doorbell from workflow_roles where role = $1;

@@ -231,3 +231,6 @@ select count(*), min(created_at) from (select created_at from workflow_outbox wh
 
 -- whole table
 select distinct doorbell from workflow_roles where doorbell is not null;
+
+-- PRIMARY KEY
+select doorbell from workflow_roles where role = ?;
