@@ -9,7 +9,7 @@ use workflow_core::Running;
 use workflow_core::adapter::Backend;
 use workflow_core::memory::Memory;
 
-use crate::collector::{Collector, text_of};
+use crate::collector::{Collector, Measured, text_of};
 use crate::documented::{assert_documented, documented, parsed};
 use crate::orders::{Order, Sending, orders};
 
@@ -82,6 +82,13 @@ async fn a_collector_is_pushed_the_same_and_what_programs_measure_themselves() {
             .and_then(|measured| measured.metric.data.clone())
             .unwrap_or_else(|| panic!("no {name}: {metrics:?}"))
     };
+    let documented = documented();
+    for Measured { metric, .. } in metrics.iter().filter(|it| it.metric.name.starts_with("workflow_")) {
+        let said =
+            documented.get(&metric.name).unwrap_or_else(|| panic!("{} is not documented", metric.name));
+        assert_eq!(metric.unit.trim_matches(['{', '}']), said.unit, "{}", metric.name);
+        assert_ne!(said.section, "Metrics of a relay", "{}", metric.name);
+    }
     let errors = value_of(&data("workflow_process_error_count"), "process_name", "orders-2-consumer-1-of-1");
     assert_eq!(errors, Some(1.0));
     let started = value_of(&data("workflow_run_state_changes"), "current_run_state", "Initiated");

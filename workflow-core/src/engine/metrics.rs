@@ -71,6 +71,8 @@ struct Instruments {
     reconciled: AtomicU64,
     dead_letters: AtomicU64,
     retries: AtomicU64,
+    /// How many failed attempts wait, as the owner of the retries has counted them last.
+    waiting: AtomicU64,
 }
 
 /// One measured value with its labels.
@@ -120,6 +122,7 @@ impl Metrics {
             ("workflow_reconciled_runs", &self.0.reconciled),
             ("workflow_dead_letters", &self.0.dead_letters),
             ("workflow_retries_scheduled", &self.0.retries),
+            ("workflow_retries_waiting", &self.0.waiting),
         ];
         for (name, count) in totals {
             samples.push(Sample { name, labels: Vec::new(), value: count.load(Ordering::Relaxed) as f64 });
@@ -171,6 +174,10 @@ impl Metrics {
 
     pub(crate) fn dead_letter(&self) {
         self.0.dead_letters.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retries_waiting(&self, retries: u64) {
+        self.0.waiting.store(retries, Ordering::Relaxed);
     }
 
     pub(crate) fn retry_scheduled(&self) {
