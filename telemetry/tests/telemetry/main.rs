@@ -5,6 +5,7 @@
 mod away;
 mod collector;
 mod documented;
+mod eventless;
 mod metrics;
 mod orders;
 mod pages;
