@@ -155,7 +155,7 @@ impl ShardMetrics {
 
     pub(crate) fn depth(&self, depth: OutboxDepth) {
         let oldest = depth.oldest.map_or(0, |oldest| u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX));
-        self.of_relay.depth.record(depth.rows as u64, self.labels());
+        self.of_relay.depth.record(depth.rows, self.labels());
         self.of_relay.oldest.record(oldest, self.labels());
     }
 
