@@ -141,8 +141,8 @@ impl Stack {
         command
     }
 
-    /// Waits until all roles are owned, by several workers those of the steps; gives which worker has which step.
-    pub(crate) async fn spread_over_workers(&mut self) -> Vec<String> {
+    /// Waits until all roles are owned, by several workers those of the steps.
+    pub(crate) async fn spread_over_workers(&mut self) {
         let etcd = server("WORKFLOW_ETCD_ENDPOINTS");
         let etcd = EtcdConfig::new(etcd.split(',')).namespace(self.namespace.clone());
         let etcd = EtcdObserver::connect(etcd).await.unwrap();
@@ -160,18 +160,18 @@ impl Stack {
             })
             .await;
             if of_steps.iter().any(|owner| *owner != of_steps[0]) {
-                return of_steps;
+                return;
             }
             assert!(workers < WORKERS_MAX, "each worker has roles, and one has all of {STEPS:?}");
             self.add_worker().await;
         }
     }
 
-    /// Places an order for something and waits for its end; gives the order's id.
-    pub(crate) async fn order(&self, sku: &str) -> String {
-        let id = format!("order-{sku}");
+    /// Places an order for what is out of stock and waits for its end; gives the order's id.
+    pub(crate) async fn order(&self, number: usize) -> String {
+        let id = format!("order-{number}");
         let input = self.folder.path().join("orders.jsonl");
-        let items = format!("[{{\"sku\":\"{sku}\",\"quantity\":1,\"unit_cents\":100}}]");
+        let items = "[{\"sku\":\"RARE-PUERH\",\"quantity\":1,\"unit_cents\":100}]";
         let payment = "{\"method\":\"card\",\"last_four\":\"3366\"}";
         let order = format!(
             "{{\"id\":\"{id}\",\"customer\":\"ada\",\"items\":{items},\"payment\":{payment},\"courier\":\"prompt\"}}\n"
