@@ -16,15 +16,15 @@ use stack::Stack;
 use workflow_system_tests::ground::Kind;
 
 /// After so many orders, their steps are made by several workers.
-const ORDERS_MAX: usize = 10;
+const ORDERS_MAX: usize = 20;
 
 async fn one_order_is_one_trace(kind: Kind) {
     let collector = Collector::start();
     let mut stack = Stack::start(kind, &collector).await;
-    stack.spread_over_workers().await;
     // Roles may still change hands among the workers, so that one of them had all steps of an order.
     let mut workers = 0;
     for number in 0..ORDERS_MAX {
+        stack.spread().await;
         let order = stack.order(number).await;
         let ended = |spans: &[Received]| trace::has_ended(spans, &order);
         let spans = collector.spans_until("all spans of the order", ended).await;

@@ -1,6 +1,5 @@
 //! The relay, the workers and the shop, each in a process of its own, that tell a collector of themselves.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Stdio;
 
@@ -19,9 +18,6 @@ pub(crate) const RELAY: &str = "relay-of-the-test";
 
 /// The name of the shop's service.
 pub(crate) const SHOP: &str = "shop";
-
-/// The roles of the steps that the order of the test takes.
-const STEPS: [&str; 3] = ["orders-1-consumer-1-of-1", "orders-2-consumer-1-of-1", "orders-3-consumer-1-of-1"];
 
 /// How many roles the workflow of the orders has.
 const ROLES: usize = 11;
@@ -106,7 +102,7 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// A relay and two workers.
+    /// A relay and a worker.
     pub(crate) async fn start(kind: Kind, collector: &Collector) -> Self {
         let ground = Ground::fresh(kind).await;
         let namespace = Namespace::new(format!("t{:016x}", fastrand::u64(..))).unwrap();
@@ -122,7 +118,6 @@ impl Stack {
         let relay = Process::start(RELAY, relay).await;
         let collector = collector.endpoint().to_owned();
         let mut stack = Self { ground, namespace, collector, folder, relay, workers: Vec::new() };
-        stack.add_worker().await;
         stack.add_worker().await;
         stack
     }
@@ -141,30 +136,22 @@ impl Stack {
         command
     }
 
-    /// Waits until all roles are owned, by several workers those of the steps.
-    pub(crate) async fn spread_over_workers(&mut self) {
+    /// Adds a worker, if there are not enough for the steps to be on several of them, and waits until each owns some role.
+    pub(crate) async fn spread(&mut self) {
+        if self.workers.len() < WORKERS_MAX {
+            self.add_worker().await;
+        }
         let etcd = server("WORKFLOW_ETCD_ENDPOINTS");
         let etcd = EtcdConfig::new(etcd.split(',')).namespace(self.namespace.clone());
         let etcd = EtcdObserver::connect(etcd).await.unwrap();
-        loop {
-            let (workers, mut of_steps) = (self.workers.len(), Vec::new());
-            until("all workers own roles", async || {
-                let owned = etcd.roles().await.unwrap();
-                let owned = owned.into_iter().map(|each| (each.role.to_string(), each.instance_name));
-                let owners: BTreeMap<String, String> =
-                    owned.filter(|(role, _)| role.starts_with("orders-")).collect();
-                of_steps = STEPS.iter().filter_map(|step| owners.get(*step).cloned()).collect();
-                let idle =
-                    (1..=workers).any(|it| !owners.values().any(|owner| *owner == format!("worker-{it}")));
-                owners.len() >= ROLES && of_steps.len() == STEPS.len() && !idle
-            })
-            .await;
-            if of_steps.iter().any(|owner| *owner != of_steps[0]) {
-                return;
-            }
-            assert!(workers < WORKERS_MAX, "each worker has roles, and one has all of {STEPS:?}");
-            self.add_worker().await;
-        }
+        until("all workers own roles", async || {
+            let owned = etcd.roles().await.unwrap();
+            let of_orders: Vec<_> =
+                owned.iter().filter(|each| each.role.as_str().starts_with("orders-")).collect();
+            let has_some = |it: &Process| of_orders.iter().any(|each| each.instance_name == it.service);
+            of_orders.len() >= ROLES && self.workers.iter().all(has_some)
+        })
+        .await;
     }
 
     /// Places an order for what is out of stock and waits for its end; gives the order's id.
