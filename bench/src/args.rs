@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::stack::WorkerArgs;
+
 /// Benchmarks of the workflow engine.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -24,6 +26,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(200_000..=1_000_000_000))]
         rows: Option<u64>,
     },
+    /// The full stack: relays and workers in processes of their own; servers are named by WORKFLOW_POSTGRES_URL,
+    /// WORKFLOW_MARIADB_URL, WORKFLOW_KAFKA_BROKERS and WORKFLOW_ETCD_ENDPOINTS
+    Distributed(Choice),
+    /// A worker of a measurement
+    #[command(hide = true)]
+    Worker(WorkerArgs),
     /// One measurement, in this process; its results go to standard output as JSON
     #[command(hide = true)]
     Measure {

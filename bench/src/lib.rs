@@ -14,6 +14,7 @@ mod process;
 mod quiet;
 mod report;
 mod sql;
+mod stack;
 
 pub use measure::allocations_per_transition;
 pub use parent::run;

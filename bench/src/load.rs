@@ -67,7 +67,7 @@ impl Keys {
 }
 
 /// Told of each run whose last step has run.
-type Ends = mpsc::UnboundedSender<()>;
+pub(crate) type Ends = mpsc::UnboundedSender<()>;
 
 async fn pay(run: &mut Run<Order, Progress>) -> Step<Progress> {
     run.object.steps += 1;
@@ -86,6 +86,17 @@ async fn send(run: &mut Run<Order, Progress>, ends: &Ends) -> Step<Progress> {
     Ok(Progress::Sent)
 }
 
+/// The workflow of three steps, under any name.
+pub(crate) fn workflow(name: &str, ends: Ends) -> anyhow::Result<Workflow<Order, Progress>> {
+    let workflow = Workflow::builder(name)
+        .step(Progress::Placed, pay, [Progress::Paid])
+        .step(Progress::Paid, pack, [Progress::Packed])
+        .step(Progress::Packed, send, [Progress::Sent])
+        .options(Options::new().in_flight(IN_FLIGHT))
+        .state(ends);
+    Ok(workflow.build()?)
+}
+
 /// The engine under load.
 pub(crate) struct Engine {
     pub(crate) running: Running<Order, Progress>,
@@ -97,14 +108,8 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) async fn start(backend: impl Into<Backend>, keys: Keys) -> anyhow::Result<Self> {
         let (sender, ends) = mpsc::unbounded_channel();
-        let workflow = Workflow::builder(NAME)
-            .step(Progress::Placed, pay, [Progress::Paid])
-            .step(Progress::Paid, pack, [Progress::Packed])
-            .step(Progress::Packed, send, [Progress::Sent])
-            .options(Options::new().in_flight(IN_FLIGHT))
-            .state(sender)
-            .build()?;
-        Ok(Self { running: workflow.run(backend).await?, ends, started: 0, keys })
+        let running = workflow(NAME, sender)?.run(backend).await?;
+        Ok(Self { running, ends, started: 0, keys })
     }
 
     /// Takes so many runs from their start to their end; tells how long it took.

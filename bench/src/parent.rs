@@ -6,8 +6,9 @@ use anyhow::{Context, ensure};
 use clap::Parser;
 
 use crate::args::{Args, Choice, Command};
-use crate::measure::{EMBEDDED, Extent, SQL, Size, measure};
+use crate::measure::{DISTRIBUTED, EMBEDDED, Extent, SQL, Size, measure, threads};
 use crate::report::{Measured, Report};
+use crate::stack;
 
 /// Does what the command line says; fails the process if a bound was missed.
 ///
@@ -17,6 +18,11 @@ pub fn run() -> anyhow::Result<ExitCode> {
     match Args::parse().command {
         Command::Embedded(choice) => report(&EMBEDDED, &choice, None),
         Command::Sql { choice, rows } => report(&SQL, &choice, rows),
+        Command::Distributed(choice) => report(&DISTRIBUTED, &choice, None),
+        Command::Worker(args) => {
+            threads()?.block_on(stack::work(&args))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Measure { name, quick, rows } => {
             let extent = if quick { Extent::Quick } else { Extent::Full };
             let results = measure(&name, Size { extent, rows })?;

@@ -27,6 +27,25 @@ pub(crate) fn sleeps() -> anyhow::Result<u64> {
     Ok(sum)
 }
 
+/// A number of `/proc/PID/status`.
+pub(crate) fn status_of(pid: u32, name: &str) -> anyhow::Result<u64> {
+    let file = format!("/proc/{pid}/status");
+    let status = std::fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
+    number(&status, name).with_context(|| format!("{file} has no {name}"))
+}
+
+/// The processor time that another process has used.
+pub(crate) fn cpu_time_of(pid: u32) -> anyhow::Result<Duration> {
+    let file = format!("/proc/{pid}/stat");
+    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
+    // The program's name stands in parentheses and may hold anything.
+    let after = text.rsplit_once(')').map_or("", |(_, after)| after);
+    let ticks: u64 =
+        after.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum();
+    // The kernel counts in hundredths of a second for every program.
+    Ok(Duration::from_millis(ticks * 10))
+}
+
 fn number(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()

@@ -20,14 +20,17 @@ use crate::reports::Reports;
 /// How long between two questions whose answer is only a moment away.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// How long the number of a topic's partitions is believed: as long as librdkafka believes its own.
+const KNOWN_MAX: Duration = Duration::from_secs(300);
+
 pub(crate) type Producer = Kept<ThreadedProducer<Reports>>;
 
 pub(crate) struct Cluster {
     pub(crate) config: KafkaConfig,
     pub(crate) clients: Arc<Clients>,
     producer: Mutex<Option<Arc<Producer>>>,
-    /// Topics that were seen to be there, with how many partitions.
-    known: Mutex<HashMap<Topic, u32>>,
+    /// Topics that were seen to be there, with how many partitions, and when.
+    known: Mutex<HashMap<Topic, (u32, Instant)>>,
 }
 
 impl Cluster {
@@ -86,15 +89,16 @@ impl Cluster {
         })
         .await?;
         match found {
-            Some(partitions) => lock(&self.known).insert(topic.clone(), partitions),
+            Some(partitions) => lock(&self.known).insert(topic.clone(), (partitions, Instant::now())),
             None => lock(&self.known).remove(topic),
         };
         Ok(found)
     }
 
-    /// How many partitions a topic had when it was looked at last.
+    /// How many partitions a topic had when it was looked at last, if that is not long ago: it may have grown.
     pub(crate) fn known_partitions(&self, topic: &Topic) -> Option<u32> {
-        lock(&self.known).get(topic).copied()
+        let known = lock(&self.known).get(topic).copied();
+        known.filter(|(_, seen)| seen.elapsed() < KNOWN_MAX).map(|(partitions, _)| partitions)
     }
 
     /// The topic may have been deleted: it is looked for before it is used again.

@@ -14,6 +14,7 @@ mod connector;
 mod error;
 mod group;
 mod offsets;
+mod openings;
 mod progress;
 mod reports;
 mod sender;

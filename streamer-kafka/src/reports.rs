@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::client::Clients;
 use crate::cluster::lock;
+use crate::openings::Openings;
 
 // A report bears the number of its batch in the upper half of a pointer and its place in the batch in the lower one.
 const _: () = assert!(usize::BITS == 64, "reports are told apart by 64 bits");
@@ -20,6 +21,8 @@ pub(crate) type Failures = Vec<(usize, RDKafkaErrorCode)>;
 /// Hears of every message what became of it. No message has an allocation of its own for that.
 pub(crate) struct Reports {
     clients: Arc<Clients>,
+    /// Where the producer may have several requests under way.
+    pub(crate) openings: Openings,
     batches: Mutex<Batches>,
 }
 
@@ -45,7 +48,7 @@ pub(crate) struct Ticket {
 
 impl Reports {
     pub(crate) fn new(clients: Arc<Clients>) -> Self {
-        Self { clients, batches: Mutex::default() }
+        Self { clients, openings: Openings::default(), batches: Mutex::default() }
     }
 
     /// Begins a batch.

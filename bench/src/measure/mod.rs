@@ -1,6 +1,7 @@
 //! The measurements, and which results each of them gives.
 
 mod allocations;
+mod distributed;
 mod idle;
 mod latency;
 mod limit;
@@ -15,6 +16,7 @@ use anyhow::bail;
 use crate::report::Measured;
 
 pub use allocations::allocations_per_transition;
+pub(crate) use distributed::CATALOGUE as DISTRIBUTED;
 pub(crate) use sql::CATALOGUE as SQL;
 
 /// How large a measurement is, and of how many rows if that was said.
@@ -84,6 +86,9 @@ pub(crate) fn measure(name: &str, size: Size) -> anyhow::Result<Vec<Measured>> {
     if let Some(measured) = sql::measure(name, size) {
         return measured;
     }
+    if let Some(measured) = distributed::measure(name, size) {
+        return measured;
+    }
     let extent = size.extent;
     match name {
         "sqlite_engine_of_limit" => limit::measure(extent),
@@ -137,7 +142,7 @@ mod tests {
 
     #[test]
     fn no_two_measurements_give_one_result() {
-        let mut names: Vec<&str> = [EMBEDDED.concat(), SQL.concat()].concat();
+        let mut names: Vec<&str> = [EMBEDDED.concat(), SQL.concat(), DISTRIBUTED.concat()].concat();
         let all = names.len();
         names.sort_unstable();
         names.dedup();

@@ -10,6 +10,6 @@ mod tuned;
 pub(crate) use counter::Counter;
 pub(crate) use database::{Database, Kind};
 pub(crate) use fill::{backlog, foreign_id, records, run_id};
-pub(crate) use limit::Limit;
+pub(crate) use limit::{Limit, MariaDbWriter, PostgresWriter, Writer, make_tables};
 pub(crate) use plans::Explained;
 pub(crate) use tuned::{How, backend};

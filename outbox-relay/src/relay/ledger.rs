@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use workflow_core::adapter::{Span, StoredOutboxRow};
+use workflow_core::adapter::{Span, StoredOutboxRow, UnderWay};
 use workflow_core::{Event, EventId, RunId, Topic};
 
 /// How many rows that were stepped over are remembered one by one: beyond, no range is deleted in this pass.
@@ -22,7 +22,7 @@ pub(crate) struct Row {
 }
 
 #[derive(Debug)]
-struct UnderWay {
+struct Sent {
     run: Option<RunId>,
     bytes: usize,
 }
@@ -30,7 +30,9 @@ struct UnderWay {
 /// The rows of one shard that are under way.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    rows: BTreeMap<Arc<str>, UnderWay>,
+    rows: BTreeMap<Arc<str>, Sent>,
+    /// Their ids, as those who read the table know them.
+    under_way: UnderWay,
     runs: HashSet<RunId>,
     bytes: usize,
     /// Runs of which a row was stepped over in this pass: what follows must not overtake it.
@@ -71,6 +73,11 @@ impl Ledger {
 
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// What a read leaves out.
+    pub(crate) fn under_way(&self) -> UnderWay {
+        self.under_way.clone()
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -145,7 +152,8 @@ impl Ledger {
     fn insert(&mut self, id: Arc<str>, run: Option<RunId>, bytes: usize) {
         self.runs.extend(run);
         self.bytes += bytes;
-        self.rows.insert(id, UnderWay { run, bytes });
+        self.under_way.insert(Arc::clone(&id));
+        self.rows.insert(id, Sent { run, bytes });
     }
 
     /// Nothing of the run goes in this pass any more.
@@ -182,6 +190,7 @@ impl Ledger {
 
     fn remove(&mut self, id: &Arc<str>) -> Option<RunId> {
         let row = self.rows.remove(id)?;
+        self.under_way.remove(id);
         self.bytes -= row.bytes;
         if let Some(run) = row.run {
             self.runs.remove(&run);

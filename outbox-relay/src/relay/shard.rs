@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 use workflow_core::adapter::{
-    BackendError, DeadLetter, EventStreamer, OutboxPage, Publication, RelayStore, SendOutcome, TraceLink,
+    BackendError, DeadLetter, EventStreamer, Publication, RelayStore, SendOutcome, ShardPage, TraceLink,
 };
 use workflow_core::{Shard, Topic};
 
@@ -21,6 +21,19 @@ use super::{Drained, causes};
 
 /// How long acknowledged rows wait for others that are published at the same time: more of them go at once then.
 const GATHER: Duration = Duration::from_millis(3);
+
+/// How long the table is not read again while events are under way, in times of what the last pass took: so reading has a
+/// share of the time that does not grow with the load.
+const GAP_OF_PASS: u32 = 2;
+
+/// The shortest such time after a pass that took several rows: more of them go at once then.
+const GAP_MIN: Duration = Duration::from_millis(3);
+
+/// The longest such time.
+const GAP_MAX: Duration = Duration::from_millis(10);
+
+/// So few rows in a pass are no load: each event is published as soon as it is stored.
+const FEW: usize = 2;
 
 /// When a shard's work ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +78,10 @@ impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
         until: Until,
         idle: &mut Duration,
     ) -> Option<Drained> {
+        let begun = self.store.clock().elapsed();
         state.begin_pass();
         self.pass(state).await;
+        let took = self.store.clock().elapsed().saturating_sub(begun);
         let pass = state.pass;
         let nothing_moves = state.ledger.is_idle() && pass.waiting == 0 && pass.taken == 0;
         if until == Until::Drained && nothing_moves {
@@ -80,8 +95,23 @@ impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
         let shortest = self.options.poll_min;
         *idle = if pass.taken > 0 { shortest } else { (*idle * 2).clamp(shortest, self.options.poll_max) };
         let wait = if pass.failed { self.back_off(state.failures) } else { *idle };
+        let shortest = if pass.taken > FEW { GAP_MIN } else { Duration::ZERO };
+        self.gap(state, (took * GAP_OF_PASS).clamp(shortest, GAP_MAX)).await;
         self.rest(state, wait).await;
         None
+    }
+
+    /// A pause that rings do not end, as long as events are under way: they come faster than the table can be read.
+    async fn gap(self: &Arc<Self>, state: &mut State, gap: Duration) {
+        let over = self.store.clock().sleep(gap);
+        tokio::pin!(over);
+        while !state.ledger.is_idle() {
+            tokio::select! {
+                biased;
+                Some(done) = state.under_way.next() => self.take_in(state, done),
+                () = &mut over => return,
+            }
+        }
     }
 
     /// Waits for the next pass: for a ring, the time to poll, or the deletion of what other rows wait for.
@@ -124,9 +154,10 @@ impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
     fn read(self: &Arc<Self>, state: &mut State) {
         state.reading = true;
         state.ledger.begin_read();
-        let (work, after) = (Arc::clone(self), state.after.clone());
+        let (work, after, known) = (Arc::clone(self), state.after.clone(), state.ledger.under_way());
         state.under_way.push(Box::pin(async move {
-            Done::Read(work.store.shard_page(work.shard, after.as_deref(), work.options.page).await)
+            let page = work.store.shard_page(work.shard, after.as_deref(), work.options.page, &known);
+            Done::Read(page.await)
         }));
     }
 
@@ -156,13 +187,13 @@ impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
         self.metrics.in_flight(state.ledger.len());
     }
 
-    fn take_page(self: &Arc<Self>, state: &mut State, page: OutboxPage) {
+    fn take_page(self: &Arc<Self>, state: &mut State, page: ShardPage) {
         state.reading = false;
         state.failures = 0;
         let now = self.store.clock().elapsed();
         let topics = &state.topics;
         let holds = |topic: &Topic| topics.get(topic).is_some_and(|(until, _)| now < *until);
-        state.after = page.rows.last().map(|row| Arc::clone(&row.id));
+        state.after = page.last;
         state.pass.is_open = page.more && state.after.is_some();
         let picked = state.ledger.take(page.rows, holds);
         state.pass.note(&picked);

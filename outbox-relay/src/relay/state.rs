@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
-use workflow_core::adapter::{BackendError, BoxFuture, DeadLetter, OutboxPage, SendOutcome, StoredOutboxRow};
+use workflow_core::adapter::{BackendError, BoxFuture, DeadLetter, SendOutcome, ShardPage, StoredOutboxRow};
 use workflow_core::{EventId, Topic, encode_outbox};
 
 use super::ledger::{Ledger, Picked, Row};
@@ -18,7 +18,7 @@ const FAILURES_MAX: u32 = 5;
 
 /// What was under way and has ended.
 pub(super) enum Done {
-    Read(Result<OutboxPage, BackendError>),
+    Read(Result<ShardPage, BackendError>),
     Sent {
         rows: Vec<Row>,
         outcomes: Result<Vec<SendOutcome>, BackendError>,

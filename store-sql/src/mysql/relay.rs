@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use sqlx::Row;
-use workflow_core::adapter::{BackendError, Lease, OutboxDepth, OutboxPage, RelayStore, Span};
+use sqlx::mysql::MySqlRow;
+use workflow_core::adapter::{BackendError, Lease, OutboxDepth, RelayStore, ShardPage, Span, UnderWay};
 use workflow_core::{RoleName, Shard};
 
 use super::error::is_contention;
@@ -41,11 +42,12 @@ impl RelayStore for MySqlStore {
         shard: Shard,
         after: Option<&str>,
         count: usize,
-    ) -> Result<OutboxPage, BackendError> {
-        let after = after.unwrap_or_default().to_owned();
+        under_way: &UnderWay,
+    ) -> Result<ShardPage, BackendError> {
+        let (after, under_way) = (after.unwrap_or_default().to_owned(), under_way.clone());
         let read = self.server().read("read a shard of the outbox", move |mut connection| {
-            let after = after.clone();
-            Box::pin(async move { page(&mut connection, shard, after, count).await })
+            let (after, under_way) = (after.clone(), under_way.clone());
+            Box::pin(async move { page(&mut connection, shard, after, (count, &under_way)).await })
         });
         read.await
     }
@@ -116,13 +118,21 @@ async fn page(
     connection: &mut Conn<'_>,
     shard: Shard,
     after: String,
-    count: usize,
-) -> Result<OutboxPage, sqlx::Error> {
+    (count, under_way): (usize, &UnderWay),
+) -> Result<ShardPage, sqlx::Error> {
     let query = sqlx::query(connection.sql(PAGE)).bind(after).bind(shard.of());
     let query = query.bind(shard.number() - 1).bind(limit(count));
     let rows = query.fetch_all(connection.raw()).await?;
-    let more = rows.len() == count;
-    Ok(OutboxPage { rows: rows.iter().map(outbox_row).collect::<Result<_, _>>()?, more })
+    let id = |row: &'_ MySqlRow| value::<&str>(row, 0).map(Arc::from);
+    let mut page =
+        ShardPage { rows: Vec::new(), last: rows.last().map(id).transpose()?, more: rows.len() == count };
+    // What is under way is not even taken apart.
+    for row in &rows {
+        if !under_way.contains(value(row, 0)?) {
+            page.rows.push(outbox_row(row)?);
+        }
+    }
+    Ok(page)
 }
 
 /// Deletes the rows of a shard between the first and the last of `ids`, if those prove to be all of them.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use chrono::NaiveDateTime;
 use sqlx::Row;
-use workflow_core::adapter::{BackendError, Lease, OutboxDepth, OutboxPage, RelayStore, Span};
+use sqlx::postgres::PgRow;
+use workflow_core::adapter::{BackendError, Lease, OutboxDepth, RelayStore, ShardPage, Span, UnderWay};
 use workflow_core::{RoleName, Shard};
 
 use super::connect::Conn;
@@ -43,9 +44,13 @@ impl RelayStore for PostgresStore {
         shard: Shard,
         after: Option<&str>,
         count: usize,
-    ) -> Result<OutboxPage, BackendError> {
+        under_way: &UnderWay,
+    ) -> Result<ShardPage, BackendError> {
         read!(*self.primary(), "read a shard of the outbox", |connection| page(
-            connection, shard, after, count
+            connection,
+            shard,
+            after,
+            (count, under_way)
         ))
     }
 
@@ -103,8 +108,8 @@ async fn page(
     connection: &mut Conn<'_>,
     shard: Shard,
     after: Option<&str>,
-    count: usize,
-) -> Result<OutboxPage, sqlx::Error> {
+    (count, under_way): (usize, &UnderWay),
+) -> Result<ShardPage, sqlx::Error> {
     let (of, remainder) = numbers(shard);
     let query = sqlx::query(connection.sql(PAGE))
         .bind(after.unwrap_or_default())
@@ -112,10 +117,16 @@ async fn page(
         .bind(of)
         .bind(remainder);
     let rows = query.fetch_all(connection.raw()).await?;
-    Ok(OutboxPage {
-        more: rows.len() == count,
-        rows: rows.iter().map(stored).collect::<Result<_, sqlx::Error>>()?,
-    })
+    let id = |row: &'_ PgRow| row.try_get::<&str, _>(0).map(Arc::from);
+    let mut page =
+        ShardPage { rows: Vec::new(), last: rows.last().map(id).transpose()?, more: rows.len() == count };
+    // What is under way is not even taken apart.
+    for row in &rows {
+        if !under_way.contains(row.try_get(0)?) {
+            page.rows.push(stored(row)?);
+        }
+    }
+    Ok(page)
 }
 
 async fn depth(

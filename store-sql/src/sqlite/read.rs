@@ -7,8 +7,8 @@ use bytes::Bytes;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Column, Row};
 use workflow_core::adapter::{
-    BackendError, Callback, DeadLetter, Found, HistoryQuery, OutboxPage, RetryKey, RetryRow, SlotKey,
-    StoredOutboxRow,
+    BackendError, Callback, DeadLetter, Found, HistoryQuery, OutboxPage, RetryKey, RetryRow, ShardPage,
+    SlotKey, StoredOutboxRow, UnderWay,
 };
 use workflow_core::{
     Actor, EventId, HistoryEntry, Record, RunId, RunState, StatusCode, Timestamp, Version, WorkflowName,
@@ -204,10 +204,22 @@ pub(super) async fn outbox(
 }
 
 /// What a query of at most `limit` rows has found.
-pub(super) fn outbox_page(rows: &[SqliteRow], limit: usize) -> OutboxPage {
-    // An id that is no text comes after all that are, and cannot be gone on from; such rows are set aside first.
-    let more = rows.len() == limit && rows.last().is_some_and(|row| row.try_get::<&str, _>(0).is_ok());
-    OutboxPage { rows: rows.iter().map(outbox_row).collect(), more }
+fn outbox_page(rows: &[SqliteRow], limit: usize) -> OutboxPage {
+    OutboxPage { rows: rows.iter().map(outbox_row).collect(), more: last(rows, limit).1 }
+}
+
+/// The same for a relay, without the rows that it has under way.
+pub(super) fn shard_page(rows: &[SqliteRow], limit: usize, under_way: &UnderWay) -> ShardPage {
+    let is_new = |row: &&SqliteRow| !row.try_get(0).is_ok_and(|id| under_way.contains(id));
+    let (last, more) = last(rows, limit);
+    ShardPage { rows: rows.iter().filter(is_new).map(outbox_row).collect(), last, more }
+}
+
+/// From where to go on, and whether there may be more. An id that is no text comes after all that are, and cannot be gone
+/// on from; such rows are set aside first.
+fn last(rows: &[SqliteRow], limit: usize) -> (Option<Arc<str>>, bool) {
+    let id = rows.last().and_then(|row| row.try_get::<&str, _>(0).ok());
+    (id.map(Arc::from), id.is_some() && rows.len() == limit)
 }
 
 /// An outbox row. The event's own workflow is believed over the column's.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use sqlx::Row;
 use tokio_util::sync::CancellationToken;
 use workflow_core::adapter::{
-    BackendError, EpochClaim, Lease, OutboxDepth, OutboxPage, RelayStore, Span, Store,
+    BackendError, EpochClaim, Lease, OutboxDepth, RelayStore, ShardPage, Span, Store, UnderWay,
 };
 use workflow_core::{RoleName, Shard, Timestamp};
 
 use super::bulk::Bulk;
 use super::lock::relay_lock;
-use super::read::outbox_page;
+use super::read::shard_page;
 use super::store::SqliteStore;
 
 /// How many rows are counted at most.
@@ -36,13 +36,15 @@ impl RelayStore for SqliteStore {
         shard: Shard,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<OutboxPage, BackendError> {
+        under_way: &UnderWay,
+    ) -> Result<ShardPage, BackendError> {
         let after = after.unwrap_or_default().to_owned();
+        let under_way = under_way.clone();
         let read = self.read("read a shard of the outbox", move |mut reader| {
             Box::pin(async move {
                 let query = sqlx::query(reader.sql(PAGE)).bind(after).bind(shard.of());
                 let query = query.bind(shard.number() - 1).bind(i64::try_from(limit).unwrap_or(i64::MAX));
-                Ok(outbox_page(&query.fetch_all(reader.raw()).await?, limit))
+                Ok(shard_page(&query.fetch_all(reader.raw()).await?, limit, &under_way))
             })
         });
         read.await

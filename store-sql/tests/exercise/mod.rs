@@ -15,6 +15,7 @@ use workflow_conformance::samples::{
 };
 use workflow_core::adapter::{
     Cursor, DeadLetter, Effect, EpochClaim, Fence, HistoryQuery, ListQuery, Page, RelayStore, Span, Store,
+    UnderWay,
 };
 use workflow_core::testing::ManualClock;
 use workflow_core::{Due, Record, RunState, Shard, Timestamp, encode_outbox};
@@ -69,7 +70,7 @@ pub(crate) async fn use_it<S: RelayStore>(store: &S) {
 /// What a relay asks.
 async fn relay_it<S: RelayStore>(store: &S) {
     store.depth(Shard::WHOLE).await.unwrap();
-    let page = store.shard_page(Shard::WHOLE, None, 100).await.unwrap();
+    let page = store.shard_page(Shard::WHOLE, None, 100, &UnderWay::default()).await.unwrap();
     let ids: Vec<Arc<str>> = page.rows.into_iter().map(|row| row.id).collect();
     store.forget(Shard::WHOLE, ids[..2].to_vec(), Span::Whole).await.unwrap();
     store.forget(Shard::WHOLE, ids[..1].to_vec(), Span::Scattered).await.unwrap();

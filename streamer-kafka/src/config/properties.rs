@@ -7,7 +7,7 @@ use workflow_core::adapter::StartAt;
 use super::KafkaConfig;
 
 const IN_FLIGHT: &str =
-    "a second request may overtake the first on a new partition, whose event is then lost";
+    "five requests are under way at once: more would let a retried one change the order, fewer are slow";
 
 /// Properties that cannot be set, and why.
 const REFUSED: [(&str, &str); 29] = [
@@ -102,11 +102,9 @@ impl KafkaConfig {
             config.set("linger.ms", "0");
         }
         config.set("enable.idempotence", "true").set("acks", "all");
-        // A partition whose leader has just come up has no state of this producer and takes any number as the first one.
-        // If the first request was refused and the second one taken, the first, sent again, is answered as a duplicate:
-        // reported as delivered, and lost. Seen on a new topic of a real broker.
-        config.set("max.in.flight.requests.per.connection", "1");
-        // As sarama's hash partitioner: programs in Go and this one agree on the partition of a run.
+        // What makes several requests safe on a partition that is new to the producer is in `openings`.
+        config.set("max.in.flight.requests.per.connection", "5");
+        // Each event says its partition; without one it would be where sarama's hash partitioner puts it.
         config.set("partitioner", "fnv1a_random");
         config.set("delivery.timeout.ms", self.delivery_timeout_ms.to_string());
         config.set("queue.buffering.max.messages", self.queue_messages_max.to_string());

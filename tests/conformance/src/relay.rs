@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use workflow_core::adapter::{EpochClaim, RelayStore, Span, Store};
+use workflow_core::adapter::{EpochClaim, RelayStore, Span, Store, UnderWay};
 use workflow_core::{EventId, GroupName, RunId, Shard, encode_outbox};
 
 pub use crate::store::StoreFixture;
@@ -23,7 +23,7 @@ async fn read(store: &impl RelayStore, shard: Shard) -> Vec<(Arc<str>, Option<Ru
     let mut rows: Vec<(Arc<str>, Option<RunId>)> = Vec::new();
     loop {
         let after = rows.last().map(|row| Arc::clone(&row.0));
-        let page = store.shard_page(shard, after.as_deref(), 3).await.unwrap();
+        let page = store.shard_page(shard, after.as_deref(), 3, &UnderWay::default()).await.unwrap();
         let run = |event: &(EventId, Arc<workflow_core::Event>)| event.1.run_id;
         rows.extend(page.rows.iter().map(|row| (Arc::clone(&row.id), row.event.as_ref().ok().map(run))));
         if !page.more {

@@ -32,7 +32,7 @@ pub use event_streamer::{
 pub use namespaced::{Namespaced, NamespacedReceiver};
 pub use query::{Cursor, DriverlessSlice, HistoryQuery, ListPage, ListQuery, Page};
 pub use reach::Reach;
-pub use relay_store::{OutboxDepth, RelayStore, Span};
+pub use relay_store::{OutboxDepth, RelayStore, ShardPage, Span, UnderWay};
 pub use role_scheduler::{EpochClaim, Lease, RoleClaim, RoleScheduler};
 pub use store::{
     BoxFuture, DueTimer, DueWork, Found, OutboxPage, Store, StoreLimits, StoredOutboxRow, Waking,

@@ -1,10 +1,11 @@
 //! What a relay in a process of its own asks of the store: the outbox by shards.
 
+use std::collections::HashSet;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{BackendError, Change, DeadLetter, Effect, Expect, Lease, OutboxPage, Store};
+use super::{BackendError, Change, DeadLetter, Effect, Expect, Lease, Store, StoredOutboxRow};
 use crate::{RoleName, RunId, Shard};
 
 /// Whether rows that go are all that a relay has read between the first and the last of them.
@@ -14,6 +15,54 @@ pub enum Span {
     Whole,
     /// Other rows of the shard stay between them.
     Scattered,
+}
+
+/// The ids of rows that a relay has read and not yet deleted. A page leaves them out: under load most of what is in the table
+/// is under way, and to read it again and again would cost more than to publish it.
+///
+/// Clones are the same set.
+///
+/// ```
+/// use workflow_core::adapter::UnderWay;
+/// let rows = UnderWay::default();
+/// rows.insert("outbox-id-1".into());
+/// assert!(rows.contains("outbox-id-1"));
+/// rows.remove("outbox-id-1");
+/// assert!(!rows.contains("outbox-id-1"));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct UnderWay(Arc<Mutex<HashSet<Arc<str>>>>);
+
+impl UnderWay {
+    /// The row is under way from now on.
+    pub fn insert(&self, id: Arc<str>) {
+        self.set().insert(id);
+    }
+
+    /// The row is not under way any more.
+    pub fn remove(&self, id: &str) {
+        self.set().remove(id);
+    }
+
+    /// Whether the row is under way.
+    pub fn contains(&self, id: &str) -> bool {
+        self.set().contains(id)
+    }
+
+    fn set(&self) -> std::sync::MutexGuard<'_, HashSet<Arc<str>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Rows of a shard that are not under way, in the order of their ids.
+#[derive(Clone, Debug, Default)]
+pub struct ShardPage {
+    /// The rows.
+    pub rows: Vec<StoredOutboxRow>,
+    /// The last row that was read, under way or not: the next page begins behind it.
+    pub last: Option<Arc<str>>,
+    /// Whether there may be more after the last one.
+    pub more: bool,
 }
 
 /// How much waits in a shard of the outbox.
@@ -37,7 +86,8 @@ pub struct OutboxDepth {
 /// 2. *Only those named.* `forget` deletes the rows that are named and no other, whatever was stored meanwhile.
 /// 3. *Gone is gone.* To `forget` or to set aside what is gone already is no error.
 /// 4. *One alone.* While a lease of `claim_alone` is neither dropped nor lost, no other claim has one.
-/// 5. *Doorbells.* What `announce` has stored is what `doorbells` gives, for each role the last one.
+/// 5. *Under way.* A row that was under way before `shard_page` was called, and after it has returned, is not in the page.
+/// 6. *Doorbells.* What `announce` has stored is what `doorbells` gives, for each role the last one.
 ///
 /// ```
 /// use workflow_core::Shard;
@@ -53,13 +103,14 @@ pub struct OutboxDepth {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait RelayStore: Store {
-    /// Rows of a shard after an id, in the order of their ids.
+    /// Reads up to `limit` rows of a shard after an id, in the order of their ids, and gives those that are not under way.
     fn shard_page(
         &self,
         shard: Shard,
         after: Option<&str>,
         limit: usize,
-    ) -> impl Future<Output = Result<OutboxPage, BackendError>> + Send;
+        under_way: &UnderWay,
+    ) -> impl Future<Output = Result<ShardPage, BackendError>> + Send;
 
     /// Deletes rows of a shard by their ids: the broker has acknowledged them.
     fn forget(

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::MemoryStore;
-use crate::adapter::{BackendError, EpochClaim, Lease, OutboxDepth, OutboxPage, RelayStore, Span, Store};
+use crate::adapter::{
+    BackendError, EpochClaim, Lease, OutboxDepth, RelayStore, ShardPage, Span, Store, UnderWay,
+};
 use crate::{EventId, RoleName, Shard};
 
 impl RelayStore for MemoryStore {
@@ -14,8 +16,12 @@ impl RelayStore for MemoryStore {
         shard: Shard,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<OutboxPage, BackendError> {
-        Ok(self.state().outbox_page(shard, after.and_then(|id| id.parse().ok()), limit))
+        under_way: &UnderWay,
+    ) -> Result<ShardPage, BackendError> {
+        let page = self.state().outbox_page(shard, after.and_then(|id| id.parse().ok()), limit);
+        let last = page.rows.last().map(|row| Arc::clone(&row.id));
+        let rows = page.rows.into_iter().filter(|row| !under_way.contains(&row.id)).collect();
+        Ok(ShardPage { rows, last, more: page.more })
     }
 
     async fn forget(&self, _shard: Shard, ids: Vec<Arc<str>>, _span: Span) -> Result<(), BackendError> {

@@ -72,7 +72,7 @@ pub(crate) struct MariaDbWriter {
 }
 
 impl MariaDbWriter {
-    pub(super) async fn open(url: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
         let options: sqlx::mysql::MySqlConnectOptions = url.parse()?;
         let mut connection = MySqlConnection::connect_with(&options.statement_cache_capacity(200)).await?;
         sqlx::raw_sql(SESSION).execute(&mut connection).await?;

@@ -22,8 +22,8 @@ use super::database::{Database, Kind};
 use super::tuned::Sizes;
 use crate::limit::{Move, Moving};
 use crate::load::IN_FLIGHT;
-use mariadb::MariaDbWriter;
-use postgres::PostgresWriter;
+pub(crate) use mariadb::MariaDbWriter;
+pub(crate) use postgres::PostgresWriter;
 
 /// How many transactions are under way at once: more of them are no faster.
 const COMMITTERS: usize = 2;
@@ -41,6 +41,17 @@ pub(crate) trait Writer: Send + 'static {
     -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 
+/// Makes the tables, as the store does, and the roles.
+pub(crate) async fn make_tables(database: &Database) -> anyhow::Result<()> {
+    let url = database.url()?;
+    match database.kind {
+        Kind::MariaDb => drop(MySql::connect(&url).await?),
+        Kind::Postgres => Postgres::connect(&url).await?.store().close().await,
+    }
+    let roles = ROLES.map(|role| format!("('{role}', 1)")).join(", ");
+    database.run(&format!("insert into workflow_roles (role, epoch) values {roles}")).await
+}
+
 /// The loop on either server.
 pub(crate) enum Limit {
     MariaDb(Loop<MariaDbWriter>),
@@ -48,15 +59,10 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    /// Makes the tables, as the store does, and the roles.
+    /// Makes the tables and opens the connections.
     pub(crate) async fn open(database: &Database) -> anyhow::Result<Self> {
         let url = database.url()?;
-        match database.kind {
-            Kind::MariaDb => drop(MySql::connect(&url).await?),
-            Kind::Postgres => Postgres::connect(&url).await?.store().close().await,
-        }
-        let roles = ROLES.map(|role| format!("('{role}', 1)")).join(", ");
-        database.run(&format!("insert into workflow_roles (role, epoch) values {roles}")).await?;
+        make_tables(database).await?;
         Ok(match database.kind {
             Kind::MariaDb => {
                 let writers = [MariaDbWriter::open(&url).await?, MariaDbWriter::open(&url).await?];

@@ -37,7 +37,7 @@ const SESSION: &str = "set enable_seqscan = off; set enable_hashjoin = off; set 
 pub(crate) struct PostgresWriter(PgConnection);
 
 impl PostgresWriter {
-    pub(super) async fn open(url: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
         let mut connection = PgConnection::connect(url).await?;
         sqlx::raw_sql(SESSION).execute(&mut connection).await?;
         Ok(Self(connection))
