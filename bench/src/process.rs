@@ -40,7 +40,8 @@ pub(crate) fn cpu_time_of(pid: u32) -> anyhow::Result<Duration> {
     let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
     // The program's name stands in parentheses and may hold anything.
     let after = text.rsplit_once(')').map_or("", |(_, after)| after);
-    let ticks: u64 = after.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum();
+    let ticks: u64 =
+        after.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum();
     // The kernel counts in hundredths of a second for every program.
     Ok(Duration::from_millis(ticks * 10))
 }

@@ -6,7 +6,7 @@ mod support;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use store_sql::Sqlite;
 use store_sql::sqlite::SqliteStore;
@@ -20,6 +20,9 @@ fn brokers() -> String {
     std::env::var("WORKFLOW_KAFKA_BROKERS")
         .expect("WORKFLOW_KAFKA_BROKERS=host:port names a Kafka broker for tests")
 }
+
+/// A port that nobody listens on.
+const NOBODY: &str = "http://127.0.0.1:1";
 
 /// A database and topics of its own.
 struct Place {
@@ -87,7 +90,8 @@ impl Place {
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_outbox-relay"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WORKFLOW_")) {
+    let ours = |name: &str| name.starts_with("WORKFLOW_") || name.starts_with("OTEL_");
+    for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -135,9 +139,22 @@ fn everything_that_is_wrong_with_the_settings_is_told_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("relay.toml");
     let text = "database = \"postgres://me:s3cret@db:x/orders\"\nshards = 0\nlisten = \"nowhere\"\ndrain_timeout = \"soon\"\n\
-                colour = 1\n[kafka]\nbrokers = 7\n[limits]\npage = 0\n";
+                colour = 1\n[kafka]\nbrokers = 7\n[limits]\npage = 0\n[telemetry]\nspan_filter = \"=what=\"\n\
+                metrics_every_seconds = 0\n";
     std::fs::write(&config, text).unwrap();
-    let told = refused(&["--config", config.to_str().unwrap(), "--log-format", "xml"], folder.path());
+    let mut command = program();
+    command.args([
+        "--config",
+        config.to_str().unwrap(),
+        "--log-format",
+        "xml",
+        "--otlp-endpoint",
+        "collector",
+    ]);
+    command.env("OTEL_EXPORTER_OTLP_HEADERS", "authorization s3cret").current_dir(folder.path());
+    let output = command.output().unwrap();
+    let told = told(&output);
+    assert_eq!(output.status.code(), Some(2), "{told}");
     for setting in [
         "database",
         "shards",
@@ -148,6 +165,10 @@ fn everything_that_is_wrong_with_the_settings_is_told_at_once() {
         "limits.page",
         "log_format",
         "etcd",
+        "telemetry.otlp_endpoint",
+        "telemetry.span_filter",
+        "telemetry.metrics_every_seconds",
+        "OTEL_EXPORTER_OTLP_HEADERS",
     ] {
         assert!(told.contains(&format!("- {setting}")), "{setting} is not in: {told}");
     }
@@ -224,17 +245,34 @@ async fn a_relay_that_is_asked_to_ends_with_nothing_under_way() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_that_is_away_holds_the_end_up_for_a_bounded_time() {
+    let place = Place::fresh().await;
+    place.backlog(5).await;
+    let mut command = place.relay(&["--once", "--otlp-endpoint", NOBODY]);
+    command.env("OTEL_EXPORTER_OTLP_TIMEOUT", "500");
+    let begun = Instant::now();
+    let output = output(command).await;
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert!(told(&output).contains("the last spans and metrics are lost"), "{}", told(&output));
+    assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
+    assert_eq!(place.published(5).await.len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn check_reaches_the_servers() {
     let place = Place::fresh().await;
     let good = output(place.relay(&["check"])).await;
     assert_eq!(good.status.code(), Some(0), "{}", told(&good));
     assert!(told(&good).contains("kafka: it answers"), "{}", told(&good));
+    assert!(!told(&good).contains("collector"), "nothing is pushed: {}", told(&good));
     let text = std::fs::read_to_string(place.config()).unwrap().replace(&brokers(), "127.0.0.1:1");
     let config = place.folder.path().join("wrong.toml");
     std::fs::write(&config, text).unwrap();
     let mut command = program();
-    command.arg("--config").arg(config).arg("check");
+    command.arg("--config").arg(config).arg("check").env("OTEL_EXPORTER_OTLP_ENDPOINT", NOBODY);
     let bad = output(command).await;
     assert_eq!(bad.status.code(), Some(1), "{}", told(&bad));
-    assert!(told(&bad).contains("kafka: WRONG"), "{}", told(&bad));
+    for wrong in ["kafka: WRONG", "collector: WRONG"] {
+        assert!(told(&bad).contains(wrong), "{}", told(&bad));
+    }
 }

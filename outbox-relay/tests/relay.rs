@@ -12,6 +12,7 @@ use outbox_relay::{Alone, Bell, Drained, Relay, RelayMetrics, RelayOptions};
 use store_sql::Sqlite;
 use store_sql::sqlite::SqliteStore;
 use support::{Sink, eventually, is_empty};
+use telemetry::{Telemetry, TelemetryConfig};
 use tokio_util::sync::CancellationToken;
 use workflow_conformance::samples::{new_run_of, start, start_as, stepped, store_over, workflow};
 use workflow_core::adapter::{RelayStore, Store, SystemClock};
@@ -95,7 +96,8 @@ async fn what_is_refused_for_its_own_sake_is_a_dead_letter_and_the_rest_go_on() 
     let bad = start(&store, "order-1").await;
     let good = start(&store, "order-2").await;
     sink.refuse(bad.run_id);
-    let metrics = RelayMetrics::new();
+    let telemetry = Telemetry::new(&TelemetryConfig::default()).unwrap();
+    let metrics = RelayMetrics::on(&telemetry.meter("outbox-relay"));
     let relay = Relay::new(store.clone(), sink.clone(), Alone::on(store.clone()), metrics.clone());
     assert_eq!(relay.drain(CancellationToken::new()).await, Drained::All);
     assert_eq!(sink.events().iter().map(|event| event.run_id).collect::<Vec<_>>(), [good.run_id]);
@@ -105,11 +107,8 @@ async fn what_is_refused_for_its_own_sake_is_a_dead_letter_and_the_rest_go_on() 
         (1, Some(bad.run_id), "it is too large")
     );
     assert_eq!(letters[0].version, Some(bad.version), "the reconciler finds it by its version");
-    assert!(
-        metrics.text().contains("workflow_outbox_dead_letters_total{shard=\"1-of-1\"} 1"),
-        "{}",
-        metrics.text()
-    );
+    let page = telemetry.prometheus_text().unwrap();
+    assert!(page.contains("workflow_outbox_dead_letters_total{shard=\"1-of-1\"} 1"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,12 +116,13 @@ async fn nothing_is_lost_or_deleted_while_the_stream_is_away() {
     let (store, sink) = (memory(), Sink::default());
     sink.set_away(true);
     with_backlog(&store, 20, 2).await;
-    let metrics = RelayMetrics::new();
+    let telemetry = Telemetry::new(&TelemetryConfig::default()).unwrap();
+    let metrics = RelayMetrics::on(&telemetry.meter("outbox-relay"));
     let (stop, scheduler) = (CancellationToken::new(), InProcessScheduler::new());
     let relay = Relay::new(store.clone(), sink.clone(), scheduler, metrics.clone()).options(quick());
     let working = tokio::spawn(relay.run(stop.clone()));
     eventually("several attempts have failed", async || {
-        let text = metrics.text();
+        let text = telemetry.prometheus_text().unwrap();
         let line = text.lines().find(|line| line.contains("what=\"publish\"")).unwrap_or_default().to_owned();
         line.rsplit(' ').next().is_some_and(|count| count.parse().unwrap_or(0) >= 3)
     })
@@ -226,4 +226,50 @@ async fn no_more_is_read_than_may_be_under_way() {
     assert_eq!(relay.drain(CancellationToken::new()).await, Drained::All);
     assert_eq!(sink.len(), 60);
     assert!(sink.largest_batch() <= 10);
+}
+
+/// The value of a series of the one shard.
+fn measured(telemetry: &Telemetry, name: &str) -> f64 {
+    let page = telemetry.prometheus_text().unwrap();
+    let series = format!("{name}{{shard=\"1-of-1\"}} ");
+    let value = page.lines().find_map(|line| line.strip_prefix(series.as_str()));
+    value.unwrap_or_else(|| panic!("no {name}: {page}")).parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_and_who_owns_it_is_measured() {
+    let (store, sink) = (memory(), Sink::default());
+    sink.set_away(true);
+    with_backlog(&store, 20, 2).await;
+    let telemetry = Telemetry::new(&TelemetryConfig::default()).unwrap();
+    let metrics = RelayMetrics::on(&telemetry.meter("outbox-relay"));
+    let options = RelayOptions { measure_every: Duration::from_millis(1), ..quick() };
+    let (stop, scheduler) = (CancellationToken::new(), InProcessScheduler::new());
+    let relay = Relay::new(store.clone(), sink.clone(), scheduler, metrics).options(options);
+    let working = tokio::spawn(relay.run(stop.clone()));
+    let shows = |name: &str, holds: fn(f64) -> bool| {
+        let (telemetry, name) = (&telemetry, format!("workflow_outbox_{name}"));
+        async move { eventually(&name, async || holds(measured(telemetry, &name))).await }
+    };
+    eventually("the role is owned", async || {
+        let page = telemetry.prometheus_text().unwrap();
+        page.contains("workflow_outbox_role_owned{shard=\"1-of-1\"} 1")
+    })
+    .await;
+    shows("depth", |rows| rows == 40.0).await;
+    shows("oldest_age_milliseconds", |age| age > 0.0).await;
+    shows("role_takeovers_total", |times| times == 1.0).await;
+    sink.set_away(false);
+    shows("published_total", |events| events == 40.0).await;
+    shows("depth", |rows| rows == 0.0).await;
+    shows("batch_size_sum", |events| events >= 40.0).await;
+    sink.set_away(true);
+    start(&store, "one more").await;
+    shows("depth", |rows| rows == 1.0).await;
+    stop.cancel();
+    working.await.unwrap();
+    for gauge in ["role_owned", "depth", "oldest_age_milliseconds", "in_flight"] {
+        let left = measured(&telemetry, &format!("workflow_outbox_{gauge}"));
+        assert_eq!(left, 0.0, "{gauge} is another's");
+    }
 }

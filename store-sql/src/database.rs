@@ -1,5 +1,6 @@
 //! One handle over whichever database a connection string names.
 
+pub(crate) mod identity;
 mod migrate;
 
 use std::fmt;

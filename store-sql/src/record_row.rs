@@ -110,6 +110,7 @@ impl RecordRow {
             run_state_reason: Arc::from(&*meta.run_state_reason),
             status_description: Arc::from(&*meta.status_description),
             trace_origin: Arc::from(&*meta.trace_origin),
+            traceparent: meta.traceparent.as_deref().map(Arc::from),
             last_event_id: event_id.transpose().map_err(|error| corrupt("last_event_id", &error))?,
             paused_by: self.paused_by.as_deref().and_then(PausedBy::from_name),
             start_key: self

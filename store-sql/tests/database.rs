@@ -99,3 +99,48 @@ async fn a_database_without_tables_can_be_refused_instead_of_filled() {
         assert!(Database::options().without_migrating().connect_to(&dsn).await.is_ok());
     }
 }
+
+/// However many ask at once, the tables have one id, which stays.
+async fn has_an_id(url: &str) {
+    let database = Database::connect(url).await.unwrap();
+    let asked = (0..8).map(|_| {
+        let database = database.clone();
+        tokio::spawn(async move { database.id().await.unwrap() })
+    });
+    let mut ids = Vec::new();
+    for id in asked.collect::<Vec<_>>() {
+        ids.push(id.await.unwrap());
+    }
+    let again = Database::connect(url).await.unwrap();
+    ids.push(again.id().await.unwrap());
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    let others = TableNames::prefixed("other_").unwrap();
+    let others = Database::options().tables(others).connect(url).await.unwrap();
+    assert_ne!(others.id().await.unwrap(), ids[0], "other tables are another database");
+    let roles = store_sql::maintenance::Maintenance::of(&again).role_epochs().await.unwrap();
+    assert!(roles.is_empty(), "it is no role: {roles:?}");
+}
+
+#[tokio::test]
+async fn a_file_has_an_id() {
+    let folder = tempfile::tempdir().unwrap();
+    has_an_id(&format!("sqlite:{}", folder.path().join("orders.db").display())).await;
+}
+
+#[tokio::test]
+async fn a_mariadb_has_an_id() {
+    let database = mysql_support::Database::fresh().await;
+    has_an_id(&database.url()).await;
+    database.run("update workflow_roles set doorbell = 'me' where role = 'database-id'").await;
+    let broken = Database::connect(&database.url()).await.unwrap().id().await.unwrap_err();
+    assert!(broken.to_string().contains("\"database-id\""), "{broken}");
+}
+
+#[tokio::test]
+async fn a_postgresql_has_an_id() {
+    let schema = schemas::Schema::fresh().await;
+    has_an_id(&schema.url()).await;
+    schema.run("update workflow_roles set doorbell = null where role = 'database-id'").await;
+    let broken = Database::connect(&schema.url()).await.unwrap().id().await.unwrap_err();
+    assert_eq!(broken.kind(), ErrorKind::Corrupt, "{broken}");
+}

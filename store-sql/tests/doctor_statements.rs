@@ -83,6 +83,7 @@ async fn also_of_operators(statements: &Statements, url: &str) -> BTreeSet<Strin
     let database = Database::options().clock(Arc::new(clock.clone())).connect(url).await.unwrap();
     let maintenance = Maintenance::of(&database);
     statements.take();
+    database.id().await.unwrap();
     match &database {
         Database::MySql(mysql) => operate(mysql.store(), &maintenance, &clock).await,
         Database::Postgres(postgres) => operate(postgres.store(), &maintenance, &clock).await,

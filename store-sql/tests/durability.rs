@@ -29,6 +29,7 @@ fn record() -> Record {
         run_state_reason: Arc::default(),
         status_description: Arc::default(),
         trace_origin: Arc::default(),
+        traceparent: None,
         last_event_id: Some(EventId::after(None)),
         paused_by: None,
         start_key: None,

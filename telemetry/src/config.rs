@@ -39,8 +39,8 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetryConfig {
-    /// Where spans and metrics are pushed over OTLP gRPC, as `http://collector:4317`. Without it and without the
-    /// variable nothing is pushed; Prometheus can pull all the same.
+    /// Where spans and metrics are pushed over OTLP gRPC, as `http://collector:4317`; with `https` the system's roots are
+    /// trusted. Without it and without the variable nothing is pushed; Prometheus can pull all the same.
     pub otlp_endpoint: Option<String>,
     /// The service's name; `workflow` if neither this nor a variable says.
     pub service_name: Option<String>,
@@ -78,12 +78,53 @@ const ENDPOINTS: [&str; 3] = [
     "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
 ];
 
+/// The variables any of which says how long a push may take.
+const TIMEOUTS: [&str; 3] =
+    ["OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT"];
+
+fn is_set(name: &&str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty())
+}
+
 impl TelemetryConfig {
+    /// These settings as those of a file, over which the environment goes: what one of OpenTelemetry's variables says is
+    /// left to it.
+    ///
+    /// ```
+    /// use telemetry::TelemetryConfig;
+    /// let in_file = TelemetryConfig { service_name: Some("relay".into()), ..TelemetryConfig::default() };
+    /// // Here no variable says otherwise.
+    /// assert_eq!(in_file.clone().below_environment(), in_file);
+    /// ```
+    pub fn below_environment(mut self) -> Self {
+        let unless = |names: &[&str]| !names.iter().any(is_set);
+        self.otlp_endpoint = self.otlp_endpoint.filter(|_| unless(&ENDPOINTS));
+        let attributes = std::env::var("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+        let is_named = attributes.split(',').any(|each| each.trim_start().starts_with("service.name="));
+        self.service_name = self.service_name.filter(|_| !is_named && unless(&["OTEL_SERVICE_NAME"]));
+        self.metrics_every_seconds =
+            self.metrics_every_seconds.filter(|_| unless(&["OTEL_METRIC_EXPORT_INTERVAL"]));
+        self.export_timeout_seconds = self.export_timeout_seconds.filter(|_| unless(&TIMEOUTS));
+        self
+    }
+
     /// Whether anything is to be pushed.
-    pub(crate) fn pushes(&self) -> bool {
-        let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    ///
+    /// ```
+    /// use telemetry::TelemetryConfig;
+    /// let config = TelemetryConfig { otlp_endpoint: Some("http://collector:4317".into()), ..Default::default() };
+    /// assert!(config.pushes());
+    /// ```
+    pub fn pushes(&self) -> bool {
         let disabled = std::env::var("OTEL_SDK_DISABLED").is_ok_and(|it| it.eq_ignore_ascii_case("true"));
         !disabled && (self.otlp_endpoint.is_some() || ENDPOINTS.iter().any(is_set))
+    }
+
+    /// Whether some collector is asked over TLS.
+    pub(crate) fn is_secured(&self) -> bool {
+        let said = self.otlp_endpoint.clone().into_iter();
+        let mut all = said.chain(ENDPOINTS.iter().filter_map(|name| std::env::var(name).ok()));
+        all.any(|endpoint| endpoint.trim_start().starts_with("https:"))
     }
 
     pub(crate) fn export_timeout(&self) -> Option<Duration> {

@@ -44,6 +44,9 @@ pub enum Error {
     /// The exporters need a runtime.
     #[error("telemetry is to be set up within a tokio runtime")]
     NoRuntime,
+    /// The collector does not answer, or refuses.
+    #[error("the collector does not take what it is sent")]
+    Unreached(#[source] opentelemetry_sdk::error::OTelSdkError),
     /// The collector did not take the rest in time.
     #[error("spans and metrics could not be flushed within {deadline:?}")]
     NotFlushed {

@@ -1,5 +1,6 @@
 //! Telemetry for a whole process.
 
+use std::io::IsTerminal;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -26,7 +27,11 @@ pub struct Guard(Telemetry);
 /// ```
 pub fn init(config: &TelemetryConfig) -> Result<Guard, Error> {
     let telemetry = Telemetry::new(config)?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        // A reader of the log that has gone away must not end the work.
+        .log_internal_errors(false);
     let lines: SpanLayer<Registry> = match config.log_format {
         LogFormat::Human => lines.with_filter(config.log_filter()?).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_filter(config.log_filter()?).boxed(),

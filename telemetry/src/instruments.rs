@@ -24,7 +24,7 @@ const fn gauge(name: &'static str, unit: &'static str, meaning: &'static str) ->
 }
 
 /// Values that are kept a workflow.
-pub(crate) const OF_WORKFLOWS: [Kept; 12] = [
+pub(crate) const OF_WORKFLOWS: [Kept; 13] = [
     gauge("workflow_process_lag_seconds", "s", "Age of the newest event when it was taken"),
     gauge("workflow_process_lag_alert", "1", "1 if the lag is above what the process allows"),
     gauge("workflow_process_states", "1", "0 unknown, 1 shut down, 2 running, 3 waiting for its role"),
@@ -41,6 +41,11 @@ pub(crate) const OF_WORKFLOWS: [Kept; 12] = [
     ),
     counter("workflow_dead_letters", "{event}", "Events that were set aside for an operator"),
     counter("workflow_retries_scheduled", "{retry}", "Retry rows that were stored"),
+    gauge(
+        "workflow_retries_waiting",
+        "{retry}",
+        "Failed attempts that wait for the next one, counted up to 10000",
+    ),
 ];
 
 /// Values that are kept for all workflows of a backend.

@@ -25,6 +25,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod check;
 mod config;
 mod engine;
 mod error;
@@ -35,8 +36,10 @@ mod link;
 mod page;
 mod telemetry;
 
+pub use check::Mistake;
 pub use config::{LogFormat, TelemetryConfig};
 pub use error::Error;
+pub use exporter::reach;
 pub use guard::{Guard, init};
 pub use link::OtelLink;
 pub use page::Health;

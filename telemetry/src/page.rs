@@ -1,5 +1,6 @@
 //! The pages that a process serves about itself: `/metrics`, `/livez`, `/readyz`.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -7,6 +8,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tokio::net::TcpListener;
 
 use crate::telemetry::Scraped;
 
@@ -68,6 +70,23 @@ impl Health {
     fn lock(&self) -> std::sync::MutexGuard<'_, Verdicts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Serves until the end; gives the address.
+pub(crate) async fn serve(
+    address: SocketAddr,
+    pages: Router,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        let served = axum::serve(listener, pages).with_graceful_shutdown(end).await;
+        if let Err(error) = served {
+            tracing::error!(error = %error, "health and metrics are not served any more");
+        }
+    });
+    Ok(address)
 }
 
 pub(crate) fn router(scraped: Scraped, health: Health) -> Router {

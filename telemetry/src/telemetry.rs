@@ -1,12 +1,12 @@
 //! The providers of one process, without anything global.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Key, KeyValue};
-use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -16,7 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 use workflow_core::{Client, Object, Status};
 
 use crate::engine::{Engines, Histograms};
-use crate::exporter::Telling;
+use crate::exporter::{Telling, metric_exporter, span_exporter};
 use crate::{Error, Health, OtelLink, TelemetryConfig, page};
 
 /// A layer for a subscriber of `tracing` that records spans.
@@ -142,6 +142,32 @@ impl Telemetry {
         self.meters.meter(name)
     }
 
+    /// Serves the pages `/metrics`, `/livez` and `/readyz` until `end`, and gives the address; that is only of interest
+    /// where the port was 0.
+    ///
+    /// # Errors
+    /// If nobody can listen there.
+    ///
+    /// ```
+    /// use telemetry::{Health, Telemetry, TelemetryConfig};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let telemetry = Telemetry::new(&TelemetryConfig::default())?;
+    /// let address = "127.0.0.1:0".parse()?;
+    /// let served = telemetry.serve(address, &Health::starting(), std::future::pending()).await?;
+    /// assert_ne!(served.port(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn serve(
+        &self,
+        address: SocketAddr,
+        health: &Health,
+        end: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<SocketAddr> {
+        page::serve(address, self.router(health), end).await
+    }
+
     /// The pages `/metrics`, `/livez` and `/readyz`.
     pub fn router(&self, health: &Health) -> axum::Router {
         page::router(self.scraped.clone(), health.clone())
@@ -174,28 +200,6 @@ impl Telemetry {
             Ok(_) | Err(_) => Err(Error::NotFlushed { deadline }),
         }
     }
-}
-
-fn span_exporter(config: &TelemetryConfig) -> Result<SpanExporter, Error> {
-    let mut exporter = SpanExporter::builder().with_tonic();
-    if let Some(endpoint) = &config.otlp_endpoint {
-        exporter = exporter.with_endpoint(endpoint);
-    }
-    if let Some(timeout) = config.export_timeout() {
-        exporter = exporter.with_timeout(timeout);
-    }
-    exporter.build().map_err(|source| Error::Exporter { signal: "spans", source })
-}
-
-fn metric_exporter(config: &TelemetryConfig) -> Result<MetricExporter, Error> {
-    let mut exporter = MetricExporter::builder().with_tonic();
-    if let Some(endpoint) = &config.otlp_endpoint {
-        exporter = exporter.with_endpoint(endpoint);
-    }
-    if let Some(timeout) = config.export_timeout() {
-        exporter = exporter.with_timeout(timeout);
-    }
-    exporter.build().map_err(|source| Error::Exporter { signal: "metrics", source })
 }
 
 /// Which service and instance speaks: by the configuration, by the variables, or by default.

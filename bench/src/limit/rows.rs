@@ -129,6 +129,7 @@ fn meta(version: Version, progress: Progress) -> Vec<u8> {
         status_description: progress.name().into(),
         version: version.get(),
         trace_origin: ORIGIN.into(),
+        traceparent: None,
     };
     meta.encode()
 }

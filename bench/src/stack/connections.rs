@@ -12,6 +12,7 @@ pub(crate) fn requests_sent(address: &str) -> anyhow::Result<Option<u64>> {
     let Ok(output) = asked else { return Ok(None) };
     anyhow::ensure!(output.status.success(), "ss does not tell of connections");
     let said = String::from_utf8_lossy(&output.stdout);
-    let counts = said.split_whitespace().filter_map(|word| word.strip_prefix("data_segs_out:")?.parse::<u64>().ok());
+    let counts =
+        said.split_whitespace().filter_map(|word| word.strip_prefix("data_segs_out:")?.parse::<u64>().ok());
     Ok(Some(counts.sum()))
 }

@@ -126,10 +126,6 @@ fn variable(name: &str) -> anyhow::Result<String> {
 /// A program that was built together with this one.
 fn beside(name: &str) -> anyhow::Result<PathBuf> {
     let program = std::env::current_exe().context("this program's own file")?.with_file_name(name);
-    anyhow::ensure!(
-        program.is_file(),
-        "{} is missing: cargo build --release -p {name}",
-        program.display()
-    );
+    anyhow::ensure!(program.is_file(), "{} is missing: cargo build --release -p {name}", program.display());
     Ok(program)
 }

@@ -41,7 +41,8 @@ impl Process {
         let mut last = String::new();
         loop {
             let line = said.recv_timeout(START_MAX);
-            let line = line.with_context(|| format!("{program} did not begin to work; it said last: {last}"))?;
+            let line =
+                line.with_context(|| format!("{program} did not begin to work; it said last: {last}"))?;
             if line.contains(sign) {
                 return Ok(process);
             }
@@ -73,7 +74,8 @@ impl Process {
 
     /// Asks it to end.
     pub(crate) fn ask_to_end(&self) -> anyhow::Result<()> {
-        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw).context("the number of a process")?;
+        let pid =
+            i32::try_from(self.0.id()).ok().and_then(Pid::from_raw).context("the number of a process")?;
         Ok(kill_process(pid, Signal::TERM)?)
     }
 }

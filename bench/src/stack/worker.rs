@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
-use workflow::prelude::*;
 use workflow::adapter::Backend;
+use workflow::prelude::*;
 
 use super::{Connected, connect};
 use crate::load::{self, Order, Progress};

@@ -21,6 +21,15 @@ async fn main() -> ExitCode {
         let said = format!("--database is no connection string that can be used: {error}");
         Args::command().error(ErrorKind::ValueValidation, said).exit();
     }
+    let done = main_job(&args).await;
+    done.unwrap_or_else(|error| {
+        progress::say(&format!("error: {}", failure::in_words(&error)));
+        ExitCode::from(FAILED)
+    })
+}
+
+/// Logs to the standard error.
+fn log(args: &Args) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(args.log_filter()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -29,10 +38,6 @@ async fn main() -> ExitCode {
         // A reader of the log that has gone away must not end the work.
         .log_internal_errors(false)
         .init();
-    main_job(&args).await.unwrap_or_else(|error| {
-        progress::say(&format!("error: {}", failure::in_words(&error)));
-        ExitCode::from(FAILED)
-    })
 }
 
 /// The database that is to be used.
@@ -47,8 +52,16 @@ fn place_of(args: &Args) -> &Place {
 async fn main_job(args: &Args) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "cluster")]
     if let Some(command) = &args.command {
-        return command.run(args.verbose > 0).await;
+        let config = command.telemetry(args.log_filter());
+        let mistakes = config.mistakes();
+        if !mistakes.is_empty() {
+            let said: Vec<String> = mistakes.iter().map(|mistake| format!("\n  - {mistake}")).collect();
+            let said = format!("telemetry cannot be set up:{}", said.concat());
+            Args::command().error(ErrorKind::ValueValidation, said).exit();
+        }
+        return command.run(telemetry::init(&config)?, args.verbose > 0).await;
     }
+    log(args);
     match args.generate {
         Some(orders) => generate::print(orders, args.seed).map(|()| ExitCode::SUCCESS),
         None => process::main(args).await,

@@ -32,6 +32,13 @@ CONFIGURATION FILE (TOML; flags win over the environment, the environment over t
   bind = \"0.0.0.0:0\"
   [limits]
   in_flight_events = 10000
+  [telemetry]
+  otlp_endpoint = \"http://collector:4317\"
+
+TELEMETRY
+  The variables of OpenTelemetry are read by their own names, among them OTEL_EXPORTER_OTLP_HEADERS (name=value,name=value,
+  which each push carries), OTEL_EXPORTER_OTLP_TIMEOUT, OTEL_METRIC_EXPORT_INTERVAL, OTEL_RESOURCE_ATTRIBUTES and
+  OTEL_TRACES_SAMPLER. What is left at the end is pushed within 5 s.
 
 SIGNALS
   SIGTERM and SIGINT: read nothing more, wait for what is under way (--drain-timeout), give the roles back, end.
@@ -93,6 +100,16 @@ pub(crate) struct Args {
     /// How it is logged: `text` or `json`; `text` by default.
     #[arg(long, global = true, value_name = "FORMAT", env = "WORKFLOW_RELAY_LOG_FORMAT")]
     pub(crate) log_format: Option<String>,
+    /// The collector that gets spans and metrics over OTLP gRPC, as `http://collector:4317`; none by default.
+    ///
+    /// Without it the variable OTEL_EXPORTER_OTLP_ENDPOINT says, then `otlp_endpoint` in the file's section `telemetry`.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) otlp_endpoint: Option<String>,
+    /// What spans and metrics are of; `outbox-relay` by default.
+    ///
+    /// Without it the variable OTEL_SERVICE_NAME says, then `service_name` in the file's section `telemetry`.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) service_name: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }

@@ -38,6 +38,11 @@ pub(crate) async fn check(settings: Settings) -> u8 {
         let etcd = asked.await.map(|roles| format!("{} roles are owned", roles.len()));
         wrong |= told("etcd", etcd.map_err(|error| causes(&error)));
     }
+    if settings.telemetry.pushes() {
+        let collector = telemetry::reach(&settings.telemetry).await;
+        wrong |=
+            told("collector", collector.map(|()| "it answers".to_owned()).map_err(|error| causes(&error)));
+    }
     u8::from(wrong)
 }
 

@@ -3,24 +3,28 @@
 mod args;
 mod check;
 mod file;
-mod http;
 mod problems;
 mod run;
 mod settings;
 mod signals;
+mod telemetry;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
 use args::{Args, Command};
-use settings::{LogFormat, Settings};
+use settings::Settings;
 
 /// It could not do its work: a server refused, or an address is taken.
 const FAILED: u8 = 1;
 
 /// The settings cannot be used.
 const MISUSED: u8 = 2;
+
+/// How long the last spans and metrics may take to reach the collector.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
@@ -32,7 +36,6 @@ pub fn main() -> ExitCode {
             return ExitCode::from(MISUSED);
         }
     };
-    log(&settings);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -40,27 +43,29 @@ pub fn main() -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    let code = runtime.block_on(async {
-        match args.command {
-            Some(Command::Check) => check::check(settings).await,
-            None => run::run(settings).await.unwrap_or_else(|error| {
-                tracing::error!("{error:#}");
-                FAILED
-            }),
-        }
-    });
+    let code = runtime.block_on(main_job(args.command, settings));
     // Work under a role that was lost is not waited for.
     runtime.shutdown_background();
     ExitCode::from(code)
 }
 
-/// Logs to the standard error; a subscriber that somebody has set stays.
-fn log(settings: &Settings) {
-    let filter = tracing_subscriber::EnvFilter::new(&settings.log);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let set = match settings.log_format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
+async fn main_job(command: Option<Command>, settings: Settings) -> u8 {
+    let telemetry = match ::telemetry::init(&settings.telemetry) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("telemetry cannot be set up: {}", crate::relay::causes(&error));
+            return FAILED;
+        }
     };
-    drop(set);
+    let code = match command {
+        Some(Command::Check) => check::check(settings).await,
+        None => run::run(settings, &telemetry).await.unwrap_or_else(|error| {
+            tracing::error!("{error:#}");
+            FAILED
+        }),
+    };
+    if let Err(error) = telemetry.shutdown(FLUSH).await {
+        tracing::warn!(error = %error, "the last spans and metrics are lost");
+    }
+    code
 }

@@ -1,8 +1,6 @@
 //! The relay on the servers that the settings name.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -10,12 +8,14 @@ use scheduler_etcd::EtcdScheduler;
 use store_sql::Database;
 use store_sql::config::PoolOptions;
 use streamer_kafka::KafkaStreamer;
+use telemetry::{Health, Telemetry};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 use workflow_core::adapter::{Namespaced, RelayStore};
 
-use super::http::{self, Health};
 use super::settings::{Doorbell, Settings};
 use super::signals;
+use crate::relay::metrics::METER;
 use crate::{Alone, Bell, Drained, Relay, RelayMetrics};
 
 /// How many connections each shard uses at once: one reads, one deletes, one measures.
@@ -25,33 +25,33 @@ const CONNECTIONS_OF_SHARD: u32 = 3;
 const TRY_EVERY: Duration = Duration::from_secs(1);
 
 /// Relays until it is stopped, or once; gives the exit status.
-pub(crate) async fn run(settings: Settings) -> anyhow::Result<u8> {
+pub(crate) async fn run(settings: Settings, telemetry: &Telemetry) -> anyhow::Result<u8> {
     let stop = signals::stop().context("listen for signals")?;
-    let (metrics, ready, end) =
-        (RelayMetrics::new(), Arc::new(AtomicBool::new(false)), CancellationToken::new());
+    let (health, end) = (Health::starting(), CancellationToken::new());
     if let Some(address) = settings.listen {
-        let health = Health { metrics: metrics.clone(), ready: Arc::clone(&ready) };
-        let address = http::serve(address, health, end.clone())
-            .await
-            .with_context(|| format!("listen on {address}"))?;
+        let served = telemetry.serve(address, &health, end.clone().cancelled_owned()).await;
+        let address = served.with_context(|| format!("listen on {address}"))?;
         tracing::info!(%address, "health and metrics are served");
     }
-    let stopped = stop.clone();
-    let not_ready = Arc::clone(&ready);
-    tokio::spawn(async move {
-        stopped.cancelled().await;
-        not_ready.store(false, Ordering::Release);
-    });
     let database = tokio::select! {
         database = connect(&settings) => database?,
         () = stop.cancelled() => return Ok(0),
     };
     tracing::info!(database = %database.place(), shards = settings.shards.get(), once = settings.once, "relaying");
-    ready.store(!stop.is_cancelled(), Ordering::Release);
+    health.ready();
+    let (stopped, not_ready) = (stop.clone(), health.clone());
+    tokio::spawn(async move {
+        stopped.cancelled().await;
+        not_ready.not_ready("it is being stopped");
+    });
+    let id = match &settings.etcd {
+        Some(_) => Some(database.id().await.context("the id of the database")?),
+        None => None,
+    };
     let drained = match &database {
-        Database::MySql(mysql) => relay(mysql.store().clone(), settings, metrics, stop).await,
-        Database::Postgres(postgres) => relay(postgres.store().clone(), settings, metrics, stop).await,
-        Database::Sqlite(sqlite) => relay(sqlite.store().clone(), settings, metrics, stop).await,
+        Database::MySql(mysql) => relay(mysql.store().clone(), settings, id, telemetry, stop).await,
+        Database::Postgres(postgres) => relay(postgres.store().clone(), settings, id, telemetry, stop).await,
+        Database::Sqlite(sqlite) => relay(sqlite.store().clone(), settings, id, telemetry, stop).await,
         _ => anyhow::bail!("this kind of database has no relay"),
     };
     end.cancel();
@@ -89,25 +89,31 @@ async fn connect(settings: &Settings) -> anyhow::Result<Database> {
 async fn relay<S: RelayStore + Clone>(
     store: S,
     settings: Settings,
-    metrics: RelayMetrics,
+    id: Option<Uuid>,
+    telemetry: &Telemetry,
     stop: CancellationToken,
 ) -> anyhow::Result<Drained> {
     let bell = bell(&settings.doorbell, settings.once).await?;
     let kafka = KafkaStreamer::new(settings.kafka).context("the Kafka client")?;
     let closing = kafka.clone();
     let streamer = Namespaced::new(kafka, settings.namespace);
+    let metrics = RelayMetrics::on(&telemetry.meter(METER));
     let (options, shards, once) = (settings.options, settings.shards, settings.once);
     let drained = match settings.etcd {
         None => {
             let relay = Relay::new(store.clone(), streamer, Alone::on(store), metrics);
-            let relay = relay.options(options).bell(bell);
+            let relay = relay.options(options).bell(bell).trace_link(telemetry.link());
             if once { relay.drain(stop).await } else { relay.run(stop).await }
         }
         Some(etcd) => {
             let scheduler = EtcdScheduler::connect(etcd).await.context("etcd")?;
+            if let Some(id) = id {
+                // Two databases with one namespace would take each other's roles away.
+                scheduler.bind_namespace(id).await.context("the namespace in etcd")?;
+            }
             let session = scheduler.clone();
             let relay = Relay::new(store, streamer, scheduler, metrics);
-            let relay = relay.options(options).shards(shards).bell(bell);
+            let relay = relay.options(options).shards(shards).bell(bell).trace_link(telemetry.link());
             let drained = if once { relay.drain(stop).await } else { relay.run(stop).await };
             session.close().await;
             drained

@@ -9,15 +9,17 @@ use serde::Deserialize;
 use store_sql::TableNames;
 use store_sql::config::{Dsn, Secret};
 use streamer_kafka::KafkaConfig;
+use telemetry::TelemetryConfig;
 use workflow_core::Namespace;
 
 use super::args::Args;
 use super::file::{Layers, secret};
 use super::problems::Problems;
+use super::telemetry::telemetry;
 use crate::RelayOptions;
 
 const KNOWN: &str = "database, password_file, table_prefix, namespace, shards, single, listen, drain_timeout, log, \
-                     log_format, kafka, etcd, doorbell, limits";
+                     log_format, kafka, etcd, doorbell, limits, telemetry";
 
 /// How many shards there can be: as many as there are buckets.
 const SHARDS_MAX: u32 = workflow_core::BUCKETS as u32;
@@ -36,14 +38,7 @@ pub(crate) struct Settings {
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) doorbell: Doorbell,
     pub(crate) options: RelayOptions,
-    pub(crate) log: String,
-    pub(crate) log_format: LogFormat,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LogFormat {
-    Text,
-    Json,
+    pub(crate) telemetry: TelemetryConfig,
 }
 
 /// Where the relay is rung.
@@ -118,15 +113,7 @@ impl Settings {
         let listen = parsed(layers, "listen", problems, |text| {
             text.parse().map_err(|_| format!("{text:?} is no address of the form 0.0.0.0:9400"))
         });
-        let log = layers.text("log", problems).unwrap_or_else(|| "info".to_owned());
-        if let Err(error) = log.parse::<tracing_subscriber::EnvFilter>() {
-            problems.add("log", error);
-        }
-        let log_format = parsed(layers, "log_format", problems, |text| match text {
-            "text" => Ok(LogFormat::Text),
-            "json" => Ok(LogFormat::Json),
-            other => Err(format!("{other:?} is neither text nor json")),
-        });
+        let telemetry = telemetry(args, layers, problems);
         let doorbell = layers.section("doorbell", problems).unwrap_or_default();
         let options = options(layers, problems);
         Some(Self {
@@ -140,8 +127,7 @@ impl Settings {
             listen,
             doorbell,
             options,
-            log,
-            log_format: log_format.unwrap_or(LogFormat::Text),
+            telemetry,
         })
     }
 }

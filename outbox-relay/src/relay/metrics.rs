@@ -1,49 +1,51 @@
-//! What a relay counts, in the form of Prometheus.
+//! What a relay measures: instruments of OpenTelemetry, which are pushed and pulled.
 
 use std::sync::Arc;
 
-use prometheus::core::Collector;
-use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
-};
+use telemetry::opentelemetry::KeyValue;
+use telemetry::opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider, NoopMeterProvider};
 use workflow_core::Shard;
 use workflow_core::adapter::OutboxDepth;
+
+/// The name under which a program asks for the meter.
+pub(crate) const METER: &str = "outbox-relay";
+
+/// The bounds of the histogram of batches.
+const BATCHES: [f64; 5] = [1.0, 10.0, 100.0, 500.0, 1000.0];
 
 /// The metrics of one relay. Clones share them.
 ///
 /// ```
 /// use outbox_relay::RelayMetrics;
+/// use telemetry::{Telemetry, TelemetryConfig};
 /// use workflow_core::Shard;
-/// let metrics = RelayMetrics::new();
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let telemetry = Telemetry::new(&TelemetryConfig::default())?;
+/// let metrics = RelayMetrics::on(&telemetry.meter("outbox-relay"));
 /// metrics.shard(Shard::WHOLE).published(2);
-/// assert!(metrics.text().contains("workflow_outbox_published_total{shard=\"1-of-1\"} 2"));
+/// let page = telemetry.prometheus_text()?;
+/// assert!(page.contains("workflow_outbox_published_total{shard=\"1-of-1\"} 2"));
+/// # Ok::<(), telemetry::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct RelayMetrics {
-    registry: Registry,
-    depth: IntGaugeVec,
-    oldest: IntGaugeVec,
-    in_flight: IntGaugeVec,
-    owned: IntGaugeVec,
-    published: IntCounterVec,
-    dead_letters: IntCounterVec,
-    errors: IntCounterVec,
-    batch: HistogramVec,
+    depth: Gauge<u64>,
+    oldest: Gauge<u64>,
+    in_flight: Gauge<u64>,
+    owned: Gauge<u64>,
+    takeovers: Counter<u64>,
+    published: Counter<u64>,
+    dead_letters: Counter<u64>,
+    errors: Counter<u64>,
+    batch: Histogram<u64>,
 }
 
 /// The metrics of one shard.
 pub struct ShardMetrics {
-    depth: IntGauge,
-    oldest: IntGauge,
-    in_flight: IntGauge,
-    owned: IntGauge,
-    published: IntCounter,
-    dead_letters: IntCounter,
-    read_errors: IntCounter,
-    publish_errors: IntCounter,
-    delete_errors: IntCounter,
-    batch: Histogram,
+    of_relay: RelayMetrics,
+    shard: KeyValue,
 }
 
 impl Default for RelayMetrics {
@@ -52,117 +54,124 @@ impl Default for RelayMetrics {
     }
 }
 
-/// A name and a help text that are constants make a metric; two of one name would be a mistake in this file.
-fn registered<M: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<M>) -> M {
-    let metric = made.expect("names and labels are constants that are well formed");
-    registry.register(Box::new(metric.clone())).expect("each name is there once");
-    metric
-}
-
 impl RelayMetrics {
-    /// All at zero.
+    /// Metrics that nobody reads.
     pub fn new() -> Self {
-        let registry = Registry::new();
-        let gauge = |name: &str, help: &str| {
-            registered(&registry, IntGaugeVec::new(Opts::new(name, help), &["shard"]))
+        Self::on(&NoopMeterProvider::new().meter(METER))
+    }
+
+    /// Metrics that are read where those of this meter are.
+    pub fn on(meter: &Meter) -> Self {
+        let gauge = |name: &'static str, unit: &'static str, meaning: &'static str| {
+            meter.u64_gauge(name).with_unit(unit).with_description(meaning).build()
         };
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            registered(&registry, IntCounterVec::new(Opts::new(name, help), labels))
+        let counter = |name: &'static str, unit: &'static str, meaning: &'static str| {
+            meter.u64_counter(name).with_unit(unit).with_description(meaning).build()
         };
-        let sizes = HistogramOpts::new("workflow_outbox_batch_size", "Events published at once")
-            .buckets(vec![1.0, 10.0, 100.0, 500.0, 1000.0]);
+        let batch = meter.u64_histogram("workflow_outbox_batch_size").with_unit("{event}");
         Self {
-            depth: gauge("workflow_outbox_depth", "Rows in the outbox, counted up to 10000"),
+            depth: gauge("workflow_outbox_depth", "{row}", "Rows in the outbox, counted up to 10000"),
             oldest: gauge(
                 "workflow_outbox_oldest_age_milliseconds",
+                "ms",
                 "Age of the oldest row that was counted",
             ),
-            in_flight: gauge("workflow_outbox_in_flight", "Events read and not yet deleted"),
-            owned: gauge("workflow_outbox_role_owned", "1 while this process owns the role of the shard"),
+            in_flight: gauge("workflow_outbox_in_flight", "{event}", "Events read and not yet deleted"),
+            owned: gauge(
+                "workflow_outbox_role_owned",
+                "1",
+                "1 while this process owns the role of the shard",
+            ),
+            takeovers: counter(
+                "workflow_outbox_role_takeovers_total",
+                "{takeover}",
+                "How often this process became the owner of the role of the shard",
+            ),
             published: counter(
                 "workflow_outbox_published_total",
+                "{event}",
                 "Events acknowledged by the stream",
-                &["shard"],
             ),
-            dead_letters: counter(
-                "workflow_outbox_dead_letters_total",
-                "Rows that were set aside",
-                &["shard"],
-            ),
-            errors: counter("workflow_outbox_errors_total", "Failed attempts", &["shard", "what"]),
-            batch: registered(&registry, HistogramVec::new(sizes, &["shard"])),
-            registry,
+            dead_letters: counter("workflow_outbox_dead_letters_total", "{row}", "Rows that were set aside"),
+            errors: counter("workflow_outbox_errors_total", "{attempt}", "Failed attempts"),
+            batch: batch
+                .with_description("Events published at once")
+                .with_boundaries(BATCHES.to_vec())
+                .build(),
         }
     }
 
-    /// Those of a shard.
+    /// Those of a shard; its series are there from now on.
     pub fn shard(&self, shard: Shard) -> Arc<ShardMetrics> {
-        let shard = shard.to_string();
-        let label = &[shard.as_str()];
-        let errors = |what: &str| self.errors.with_label_values(&[shard.as_str(), what]);
-        Arc::new(ShardMetrics {
-            depth: self.depth.with_label_values(label),
-            oldest: self.oldest.with_label_values(label),
-            in_flight: self.in_flight.with_label_values(label),
-            owned: self.owned.with_label_values(label),
-            published: self.published.with_label_values(label),
-            dead_letters: self.dead_letters.with_label_values(label),
-            read_errors: errors("read"),
-            publish_errors: errors("publish"),
-            delete_errors: errors("delete"),
-            batch: self.batch.with_label_values(label),
-        })
+        let shard = ShardMetrics { of_relay: self.clone(), shard: KeyValue::new("shard", shard.to_string()) };
+        shard.rest();
+        let of = &shard.of_relay;
+        for counter in [&of.takeovers, &of.published, &of.dead_letters] {
+            counter.add(0, shard.labels());
+        }
+        ["read", "publish", "delete"].into_iter().for_each(|what| shard.failed(what, 0));
+        Arc::new(shard)
     }
-
-    /// The text that Prometheus reads.
-    pub fn text(&self) -> String {
-        let mut text = Vec::new();
-        // Writing to memory does not fail.
-        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
-        String::from_utf8_lossy(&text).into_owned()
-    }
-}
-
-fn whole(number: impl TryInto<i64>) -> i64 {
-    number.try_into().unwrap_or(i64::MAX)
 }
 
 impl ShardMetrics {
+    fn labels(&self) -> &[KeyValue] {
+        std::slice::from_ref(&self.shard)
+    }
+
     /// So many events were acknowledged.
     pub fn published(&self, events: u64) {
-        self.published.inc_by(events);
+        self.of_relay.published.add(events, self.labels());
     }
 
     pub(crate) fn set_aside(&self, rows: usize) {
-        self.dead_letters.inc_by(rows as u64);
+        self.of_relay.dead_letters.add(rows as u64, self.labels());
     }
 
     pub(crate) fn batch(&self, events: usize) {
-        self.batch.observe(events as f64);
+        self.of_relay.batch.record(events as u64, self.labels());
     }
 
     pub(crate) fn in_flight(&self, events: usize) {
-        self.in_flight.set(whole(events));
+        self.of_relay.in_flight.record(events as u64, self.labels());
     }
 
-    pub(crate) fn owned(&self, is_owned: bool) {
-        self.owned.set(is_owned.into());
+    pub(crate) fn taken_over(&self) {
+        self.of_relay.owned.record(1, self.labels());
+        self.of_relay.takeovers.add(1, self.labels());
+    }
+
+    /// The role is another's: what was measured last would count twice with what that one measures.
+    pub(crate) fn given_up(&self) {
+        self.rest();
+    }
+
+    fn rest(&self) {
+        let of = &self.of_relay;
+        for gauge in [&of.owned, &of.depth, &of.oldest, &of.in_flight] {
+            gauge.record(0, self.labels());
+        }
     }
 
     pub(crate) fn depth(&self, depth: OutboxDepth) {
-        self.depth.set(whole(depth.rows));
-        self.oldest.set(depth.oldest.map_or(0, |oldest| whole(oldest.as_millis())));
+        let oldest = depth.oldest.map_or(0, |oldest| u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX));
+        self.of_relay.depth.record(depth.rows, self.labels());
+        self.of_relay.oldest.record(oldest, self.labels());
     }
 
     pub(crate) fn read_failed(&self) {
-        self.read_errors.inc();
+        self.failed("read", 1);
     }
 
     pub(crate) fn publish_failed(&self) {
-        self.publish_errors.inc();
+        self.failed("publish", 1);
     }
 
     pub(crate) fn delete_failed(&self) {
-        self.delete_errors.inc();
+        self.failed("delete", 1);
+    }
+
+    fn failed(&self, what: &'static str, attempts: u64) {
+        self.of_relay.errors.add(attempts, &[self.shard.clone(), KeyValue::new("what", what)]);
     }
 }

@@ -6,6 +6,7 @@ mod ledger;
 pub(crate) mod metrics;
 pub(crate) mod options;
 mod shard;
+mod spans;
 mod state;
 
 use std::num::NonZeroU32;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
-use workflow_core::adapter::{EventStreamer, Lease, RelayStore, RoleClaim, RoleScheduler};
+use workflow_core::adapter::{EventStreamer, Lease, RelayStore, RoleClaim, RoleScheduler, TraceLink};
 use workflow_core::{GroupName, RoleName, Shard};
 
 use bell::Bell;
@@ -64,6 +65,7 @@ pub struct Relay<S, T, C> {
     streamer: Arc<T>,
     scheduler: Arc<C>,
     metrics: RelayMetrics,
+    trace: Option<Arc<dyn TraceLink>>,
     options: RelayOptions,
     shards: NonZeroU32,
     bell: Bell,
@@ -77,6 +79,7 @@ impl<S: RelayStore, T: EventStreamer, C: RoleScheduler> Relay<S, T, C> {
             streamer: Arc::new(streamer),
             scheduler: Arc::new(scheduler),
             metrics,
+            trace: None,
             options: RelayOptions::default(),
             shards: NonZeroU32::MIN,
             bell: Bell::silent(),
@@ -86,6 +89,28 @@ impl<S: RelayStore, T: EventStreamer, C: RoleScheduler> Relay<S, T, C> {
     /// Other bounds and times.
     pub fn options(mut self, options: RelayOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    /// Makes the way of each event to the stream a span in the trace of its run.
+    ///
+    /// ```
+    /// use outbox_relay::{Relay, RelayMetrics};
+    /// use telemetry::{Telemetry, TelemetryConfig};
+    /// # use workflow_core::{adapter::SystemClock, memory::{InProcessScheduler, InProcessStreamer, MemoryStore}};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let telemetry = Telemetry::new(&TelemetryConfig::default())?;
+    /// let metrics = RelayMetrics::on(&telemetry.meter("outbox-relay"));
+    /// # let store = MemoryStore::new(std::sync::Arc::new(SystemClock::new()));
+    /// let relay = Relay::new(store, InProcessStreamer::new(), InProcessScheduler::new(), metrics);
+    /// let relay = relay.trace_link(telemetry.link());
+    /// # drop(relay);
+    /// # Ok::<(), telemetry::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn trace_link(mut self, link: impl TraceLink) -> Self {
+        self.trace = Some(Arc::new(link));
         self
     }
 
@@ -176,7 +201,7 @@ impl<S: RelayStore, T: EventStreamer, C: RoleScheduler> Relay<S, T, C> {
         (metrics, stop, until): (&Arc<ShardMetrics>, &CancellationToken, Until),
     ) -> Drained {
         tracing::info!(role = %role, "the role is owned");
-        metrics.owned(true);
+        metrics.taken_over();
         self.announce(role, self.bell.address()).await;
         let work = ShardWork {
             store: Arc::clone(&self.store),
@@ -184,6 +209,7 @@ impl<S: RelayStore, T: EventStreamer, C: RoleScheduler> Relay<S, T, C> {
             shard,
             options: self.options.clone(),
             metrics: Arc::clone(metrics),
+            trace: self.trace.clone(),
             bell: self.bell.clone(),
             stop: stop.clone(),
         };
@@ -192,7 +218,7 @@ impl<S: RelayStore, T: EventStreamer, C: RoleScheduler> Relay<S, T, C> {
             end = work.run(lost.clone(), until) => end,
             () = self.measure(shard, metrics) => Drained::Interrupted,
         };
-        metrics.owned(false);
+        metrics.given_up();
         tracing::info!(role = %role, end = ?end, "the work under the role has ended");
         if !lost.is_cancelled() && self.bell.address().is_some() {
             self.announce(role, None).await;

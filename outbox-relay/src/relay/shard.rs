@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 use workflow_core::adapter::{
-    BackendError, DeadLetter, EventStreamer, Publication, RelayStore, SendOutcome, ShardPage,
+    BackendError, DeadLetter, EventStreamer, Publication, RelayStore, SendOutcome, ShardPage, TraceLink,
 };
 use workflow_core::{Shard, Topic};
 
@@ -15,6 +15,7 @@ use super::bell::Bell;
 use super::ledger::Row;
 use super::metrics::ShardMetrics;
 use super::options::RelayOptions;
+use super::spans::Spans;
 use super::state::{Done, State, refused, unreadable};
 use super::{Drained, causes};
 
@@ -48,6 +49,7 @@ pub(crate) struct ShardWork<S, T> {
     pub(crate) shard: Shard,
     pub(crate) options: RelayOptions,
     pub(crate) metrics: Arc<ShardMetrics>,
+    pub(crate) trace: Option<Arc<dyn TraceLink>>,
     pub(crate) bell: Bell,
     pub(crate) stop: CancellationToken,
 }
@@ -217,7 +219,9 @@ impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
                 record: None,
                 at: row.stored.created_at,
             };
+            let spans = Spans::of(work.trace.as_deref(), &rows);
             let outcomes = work.streamer.send(rows.iter().map(publication).collect()).await;
+            spans.end(&outcomes);
             Done::Sent { rows, outcomes }
         }));
     }

@@ -152,7 +152,8 @@ impl Maintenance {
     pub async fn role_epochs(&self) -> Result<Vec<(RoleName, Epoch)>, BackendError> {
         let rows = ask!(self, |store| store.role_epochs())?;
         let epoch = |epoch: i64| Epoch::new(u64::try_from(epoch).unwrap_or_default());
-        Ok(rows.into_iter().map(|(role, number)| (RoleName::new(role), epoch(number))).collect())
+        let roles = rows.into_iter().filter(|(role, _)| role != crate::database::identity::ROW);
+        Ok(roles.map(|(role, number)| (RoleName::new(role), epoch(number))).collect())
     }
 
     /// What the tables are called.

@@ -62,6 +62,19 @@ pub(super) async fn due(
     Ok(work)
 }
 
+/// How many failed attempts of a workflow wait, among its first rows.
+const WAITING: &str = "select count(*) from (select attempt from workflow_retries force index (workflow_retries_due) where \
+    due_at is not null and workflow_name = ? order by due_at limit ?) r where r.attempt > 0";
+
+pub(super) async fn waiting_retries(
+    connection: &mut Conn<'_>,
+    workflow: &WorkflowName,
+    count: usize,
+) -> Result<u64, sqlx::Error> {
+    let query = sqlx::query_scalar::<_, i64>(connection.sql(WAITING)).bind(workflow.as_str().to_owned());
+    Ok(query.bind(limit(count)).fetch_one(connection.raw()).await?.unsigned_abs())
+}
+
 /// The first rows by their due time, and one more. Each workflow is looked for by itself, so that the rows of one whose
 /// process is away do not stand before the others.
 async fn page(

@@ -18,6 +18,7 @@ mod due;
 mod effects;
 mod error;
 mod handle;
+mod identity;
 mod keys;
 mod list;
 mod maintain;

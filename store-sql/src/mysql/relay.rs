@@ -124,11 +124,8 @@ async fn page(
     let query = query.bind(shard.number() - 1).bind(limit(count));
     let rows = query.fetch_all(connection.raw()).await?;
     let id = |row: &'_ MySqlRow| value::<&str>(row, 0).map(Arc::from);
-    let mut page = ShardPage {
-        rows: Vec::new(),
-        last: rows.last().map(id).transpose()?,
-        more: rows.len() == count,
-    };
+    let mut page =
+        ShardPage { rows: Vec::new(), last: rows.last().map(id).transpose()?, more: rows.len() == count };
     // What is under way is not even taken apart.
     for row in &rows {
         if !under_way.contains(value(row, 0)?) {

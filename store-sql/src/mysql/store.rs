@@ -330,6 +330,11 @@ impl Store for MySqlStore {
         read!(self, "read retry rows", [keys], |connection| read::retries(connection, &keys))
     }
 
+    async fn waiting_retries(&self, workflow: &WorkflowName, most: usize) -> Result<u64, BackendError> {
+        let name = workflow.clone();
+        read!(self, "count the retries that wait", [name], |to| due::waiting_retries(to, &name, most))
+    }
+
     async fn inbox(&self, run_id: RunId, status: StatusCode) -> Result<Vec<Callback>, BackendError> {
         read!(self, "read the inbox", [], |connection| read::inbox(connection, run_id, status))
     }

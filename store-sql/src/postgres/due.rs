@@ -44,6 +44,19 @@ pub(super) async fn due(
     Ok(work)
 }
 
+/// How many failed attempts of a workflow wait, among its first rows.
+const WAITING: &str = "select count(*) from (select attempt from workflow_retries where workflow_name = $1 and due_at is not \
+    null order by due_at limit $2) r where r.attempt > 0";
+
+pub(super) async fn waiting_retries(
+    connection: &mut Conn<'_>,
+    workflow: &WorkflowName,
+    count: usize,
+) -> Result<u64, sqlx::Error> {
+    let query = sqlx::query_scalar::<_, i64>(connection.sql(WAITING)).bind(workflow.as_str());
+    Ok(query.bind(limit(count)).fetch_one(connection.raw()).await?.unsigned_abs())
+}
+
 /// The first rows by their due time that are due, and how long until the next one.
 async fn page(
     connection: &mut Conn<'_>,

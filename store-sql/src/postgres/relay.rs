@@ -118,11 +118,8 @@ async fn page(
         .bind(remainder);
     let rows = query.fetch_all(connection.raw()).await?;
     let id = |row: &'_ PgRow| row.try_get::<&str, _>(0).map(Arc::from);
-    let mut page = ShardPage {
-        rows: Vec::new(),
-        last: rows.last().map(id).transpose()?,
-        more: rows.len() == count,
-    };
+    let mut page =
+        ShardPage { rows: Vec::new(), last: rows.last().map(id).transpose()?, more: rows.len() == count };
     // What is under way is not even taken apart.
     for row in &rows {
         if !under_way.contains(row.try_get(0)?) {

@@ -187,6 +187,12 @@ impl Store for PostgresStore {
         read!(self.0.database, "read retry rows", |connection| read::retries(connection, keys))
     }
 
+    async fn waiting_retries(&self, workflow: &WorkflowName, limit: usize) -> Result<u64, BackendError> {
+        read!(self.0.database, "count the retries that wait", |connection| due::waiting_retries(
+            connection, workflow, limit
+        ))
+    }
+
     async fn inbox(&self, run_id: RunId, status: StatusCode) -> Result<Vec<Callback>, BackendError> {
         read!(self.0.database, "read the inbox", |connection| read::inbox(connection, run_id, status))
     }

@@ -47,6 +47,20 @@ pub(super) async fn due(
     Ok((work, damaged))
 }
 
+/// How many failed attempts wait, among the first rows of all workflows: the index is over all of them.
+const WAITING: &str = "select count(*) from (select workflow_name, attempt from workflow_retries where due_at is not null order \
+    by due_at limit ?) where workflow_name = ? and attempt > 0";
+
+pub(super) async fn waiting_retries(
+    connection: &mut Conn<'_>,
+    workflow: &WorkflowName,
+    limit: usize,
+) -> Result<u64, sqlx::Error> {
+    let query = sqlx::query_scalar::<_, i64>(connection.sql(WAITING));
+    let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(workflow.as_str().to_owned());
+    Ok(query.fetch_one(connection.raw()).await?.unsigned_abs())
+}
+
 /// The first rows by their due time, and one more.
 async fn page(
     connection: &mut Conn<'_>,

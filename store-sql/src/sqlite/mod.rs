@@ -14,6 +14,7 @@ mod due;
 mod effects;
 mod error;
 mod handle;
+mod identity;
 mod list;
 mod lock;
 mod maintain;

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Column, Row};
 use workflow_core::adapter::{
-    BackendError, Callback, DeadLetter, Found, HistoryQuery, OutboxPage, RetryKey, RetryRow, ShardPage, SlotKey, UnderWay,
-    StoredOutboxRow,
+    BackendError, Callback, DeadLetter, Found, HistoryQuery, OutboxPage, RetryKey, RetryRow, ShardPage,
+    SlotKey, StoredOutboxRow, UnderWay,
 };
 use workflow_core::{
     Actor, EventId, HistoryEntry, Record, RunId, RunState, StatusCode, Timestamp, Version, WorkflowName,

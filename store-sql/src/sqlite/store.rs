@@ -294,6 +294,14 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn waiting_retries(&self, workflow: &WorkflowName, limit: usize) -> Result<u64, BackendError> {
+        let workflow = workflow.clone();
+        self.read("count the retries that wait", move |mut reader| {
+            Box::pin(async move { due::waiting_retries(&mut reader, &workflow, limit).await })
+        })
+        .await
+    }
+
     async fn inbox(&self, run_id: RunId, status: StatusCode) -> Result<Vec<Callback>, BackendError> {
         self.read("read the inbox", move |mut reader| {
             Box::pin(async move { read::inbox(&mut reader, run_id, status).await })

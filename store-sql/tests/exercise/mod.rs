@@ -111,6 +111,7 @@ async fn look_at_it<S: Store>(store: &S, one: &Record) {
     }
     store.started_by(&orders(), &start_key("once")).await.unwrap();
     store.due(&[orders()], 100).await.unwrap();
+    store.waiting_retries(&orders(), 100).await.unwrap();
     store.inbox(one.run_id, status(1)).await.unwrap();
     store.last_slot(&slot(0)).await.unwrap();
     store.dead_letters(10).await.unwrap();

@@ -54,10 +54,17 @@ pub(crate) fn text_of(attributes: &[KeyValue], name: &str) -> Option<String> {
     })
 }
 
+/// A metric with the name of the service that measured it.
+#[derive(Clone, Debug)]
+pub(crate) struct Measured {
+    pub(crate) service: String,
+    pub(crate) metric: Metric,
+}
+
 #[derive(Clone, Default)]
 struct Kept {
     spans: Vec<Received>,
-    metrics: Vec<Metric>,
+    metrics: Vec<Measured>,
 }
 
 /// The collector; it serves until the test's runtime ends.
@@ -93,7 +100,11 @@ impl Collector {
     }
 
     /// Waits until the metrics that have come are enough, and gives them; later ones are further back.
-    pub(crate) async fn metrics_until(&self, what: &str, enough: impl Fn(&[Metric]) -> bool) -> Vec<Metric> {
+    pub(crate) async fn metrics_until(
+        &self,
+        what: &str,
+        enough: impl Fn(&[Measured]) -> bool,
+    ) -> Vec<Measured> {
         self.until(what, |kept| enough(&kept.metrics)).await.metrics
     }
 
@@ -129,12 +140,14 @@ impl MetricsService for Collector {
         &self,
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
-        let of_resources = request.into_inner().resource_metrics.into_iter();
-        let metrics: Vec<Metric> = of_resources
-            .flat_map(|of_resource| of_resource.scope_metrics)
-            .flat_map(|scope| scope.metrics)
-            .collect();
-        self.kept.send_modify(|kept| kept.metrics.extend(metrics));
+        let mut measured = Vec::new();
+        for of_resource in request.into_inner().resource_metrics {
+            let attributes = of_resource.resource.map(|resource| resource.attributes).unwrap_or_default();
+            let service = text_of(&attributes, "service.name").unwrap_or_default();
+            let metrics = of_resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics);
+            measured.extend(metrics.map(|metric| Measured { service: service.clone(), metric }));
+        }
+        self.kept.send_modify(|kept| kept.metrics.extend(measured));
         Ok(Response::new(ExportMetricsServiceResponse::default()))
     }
 }

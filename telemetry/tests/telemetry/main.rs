@@ -4,6 +4,8 @@
 
 mod away;
 mod collector;
+mod documented;
+mod eventless;
 mod metrics;
 mod orders;
 mod pages;

@@ -1,6 +1,5 @@
 //! The engine's metrics, as a collector gets them and as Prometheus reads them, are those of the documentation.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -10,7 +9,8 @@ use workflow_core::Running;
 use workflow_core::adapter::Backend;
 use workflow_core::memory::Memory;
 
-use crate::collector::{Collector, text_of};
+use crate::collector::{Collector, Measured, text_of};
+use crate::documented::{assert_documented, documented, parsed};
 use crate::orders::{Order, Sending, orders};
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -25,59 +25,14 @@ async fn worked(telemetry: &Telemetry) -> Running<(), Order> {
     running
 }
 
-/// What the documentation says of each metric: its type and its labels.
-fn documented() -> BTreeMap<String, (String, String)> {
-    let page = include_str!("../../../docs/metrics.md");
-    let rows = page.lines().filter(|line| line.starts_with("| `workflow_"));
-    let cells = |row: &str| row.split('|').map(|cell| cell.trim().replace('`', "")).collect::<Vec<_>>();
-    rows.map(cells).map(|row| (row[1].clone(), (row[2].clone(), row[4].clone()))).collect()
-}
-
-/// A series of a page: its name and the names of its labels.
-type Series = (String, Vec<String>);
-
-/// The types of the metrics of a page, and its series.
-fn parsed(page: &str) -> (BTreeMap<&str, &str>, Vec<Series>) {
-    let mut types = BTreeMap::new();
-    let mut series = Vec::new();
-    for line in page.lines().filter(|line| !line.is_empty()) {
-        if let Some(rest) = line.strip_prefix("# TYPE ") {
-            let (name, of) = rest.split_once(' ').unwrap();
-            types.insert(name, of);
-        } else if !line.starts_with('#') {
-            let (series_and_labels, value) = line.rsplit_once(' ').unwrap();
-            let (name, labels) = series_and_labels.split_once('{').unwrap_or((series_and_labels, "}"));
-            let labels = labels.trim_end_matches('}').split("\",").filter(|label| !label.is_empty());
-            let names = labels.map(|label| label.split_once('=').unwrap().0.to_owned()).collect();
-            assert!(value.parse::<f64>().is_ok(), "{line}");
-            series.push((name.to_owned(), names));
-        }
-    }
-    (types, series)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_prometheus_reads_is_what_is_documented() {
     let telemetry = Telemetry::new(&TelemetryConfig::default()).unwrap();
     let running = worked(&telemetry).await;
     running.shutdown(DEADLINE).await;
     let page = telemetry.prometheus_text().unwrap();
-    let (types, series) = parsed(&page);
-    let documented = documented();
-    assert!(documented.len() > 15);
-    for (name, of) in types.iter().filter(|(name, _)| **name != "target_info") {
-        let (kind, _) = documented.get(*name).unwrap_or_else(|| panic!("{name} is not documented"));
-        assert_eq!(kind, of, "{name}");
-    }
-    for (name, labels) in series.iter().filter(|(name, _)| name != "target_info") {
-        let base = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
-        let base = base.filter(|base| types.get(base) == Some(&"histogram")).unwrap_or(name);
-        let mut labels: Vec<&str> = labels.iter().map(|label| &**label).filter(|it| *it != "le").collect();
-        labels.sort_unstable();
-        let mut wanted: Vec<&str> = documented[base].1.split(", ").filter(|label| *label != "none").collect();
-        wanted.sort_unstable();
-        assert_eq!(labels, wanted, "{name}");
-    }
+    let (types, _) = parsed(&page);
+    assert_documented(&page, &documented());
     for name in
         ["workflow_process_latency_seconds", "workflow_role_takeovers", "workflow_commit_batch_changes"]
     {
@@ -108,6 +63,7 @@ async fn a_collector_is_pushed_the_same_and_what_programs_measure_themselves() {
     let collector = Collector::start();
     let config = TelemetryConfig {
         otlp_endpoint: Some(collector.endpoint().to_owned()),
+        service_name: Some("shop".to_owned()),
         // Longer than the test: what comes is what the end pushes.
         metrics_every_seconds: Some(3600),
         ..TelemetryConfig::default()
@@ -120,9 +76,19 @@ async fn a_collector_is_pushed_the_same_and_what_programs_measure_themselves() {
     telemetry.shutdown(DEADLINE).await.unwrap();
     let metrics = collector.metrics_until("metrics", |metrics| !metrics.is_empty()).await;
     let data = |name: &str| {
-        let metric = metrics.iter().find(|metric| metric.name == name);
-        metric.and_then(|metric| metric.data.clone()).unwrap_or_else(|| panic!("no {name}: {metrics:?}"))
+        let found =
+            metrics.iter().find(|measured| measured.metric.name == name && measured.service == "shop");
+        found
+            .and_then(|measured| measured.metric.data.clone())
+            .unwrap_or_else(|| panic!("no {name}: {metrics:?}"))
     };
+    let documented = documented();
+    for Measured { metric, .. } in metrics.iter().filter(|it| it.metric.name.starts_with("workflow_")) {
+        let said =
+            documented.get(&metric.name).unwrap_or_else(|| panic!("{} is not documented", metric.name));
+        assert_eq!(metric.unit.trim_matches(['{', '}']), said.unit, "{}", metric.name);
+        assert_ne!(said.section, "Metrics of a relay", "{}", metric.name);
+    }
     let errors = value_of(&data("workflow_process_error_count"), "process_name", "orders-2-consumer-1-of-1");
     assert_eq!(errors, Some(1.0));
     let started = value_of(&data("workflow_run_state_changes"), "current_run_state", "Initiated");

@@ -79,6 +79,7 @@ pub fn new_run_of(workflow_name: WorkflowName, foreign_id: &str) -> Record {
         run_state_reason: "".into(),
         status_description: "Placed".into(),
         trace_origin: "conformance".into(),
+        traceparent: None,
         last_event_id: Some(EventId::after(None)),
         paused_by: None,
         start_key: None,

@@ -79,6 +79,11 @@ pub trait DynStore: Send + Sync {
         role: &'a RoleName,
         claim: EpochClaim,
     ) -> BoxFuture<'a, Result<Option<Epoch>, BackendError>>;
+    fn waiting_retries<'a>(
+        &'a self,
+        workflow_name: &'a WorkflowName,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<u64, BackendError>>;
     fn driverless<'a>(
         &'a self,
         workflow_name: &'a WorkflowName,
@@ -213,6 +218,14 @@ impl<S: Store> DynStore for S {
         claim: EpochClaim,
     ) -> BoxFuture<'a, Result<Option<Epoch>, BackendError>> {
         Box::pin(Store::register(self, role, claim))
+    }
+
+    fn waiting_retries<'a>(
+        &'a self,
+        workflow_name: &'a WorkflowName,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<u64, BackendError>> {
+        Box::pin(Store::waiting_retries(self, workflow_name, limit))
     }
 
     fn driverless<'a>(

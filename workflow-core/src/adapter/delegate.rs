@@ -34,7 +34,7 @@ macro_rules! delegate_store {
     ($field:tt) => {
         $crate::delegate_store!($field: clock, waking, start_engine, stop_engine, lookup, latest, started_by, list, history);
         $crate::delegate_store!($field: entered, outbox, due, retry, retries, inbox, last_slot, dead_letters, register);
-        $crate::delegate_store!($field: driverless, purge);
+        $crate::delegate_store!($field: waiting_retries, driverless, purge);
     };
     ($field:tt: $($method:ident),+ $(,)?) => {
         $($crate::delegate_store!(@$method $field);)+
@@ -109,6 +109,9 @@ macro_rules! delegate_store {
     (@read register $field:tt) => {
         $crate::delegate_store!(@fn $field, register(role: &$crate::RoleName, claim: $crate::adapter::EpochClaim)
             -> Option<$crate::Epoch>);
+    };
+    (@read waiting_retries $field:tt) => {
+        $crate::delegate_store!(@fn $field, waiting_retries(workflow_name: &$crate::WorkflowName, limit: usize) -> u64);
     };
     (@read driverless $field:tt) => {
         $crate::delegate_store!(@fn $field, driverless(workflow_name: &$crate::WorkflowName,

@@ -224,6 +224,14 @@ pub trait Store: Send + Sync + 'static {
         claim: EpochClaim,
     ) -> impl Future<Output = Result<Option<Epoch>, BackendError>> + Send;
 
+    /// How many failed attempts of a workflow wait for the next one: its retry rows with an attempt and a due time. Of all
+    /// rows with a due time the first `limit` are counted, so that a backlog costs no more than that.
+    fn waiting_retries(
+        &self,
+        workflow_name: &WorkflowName,
+        limit: usize,
+    ) -> impl Future<Output = Result<u64, BackendError>> + Send;
+
     /// Live runs that were last stored before `untouched_for` ago and that nothing drives: no outbox row, retry row
     /// or dead letter of their version. At most `limit` live runs are looked at, after the run `after`; the answer
     /// names the last one looked at, `None` at the end.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tracing::Span;
 
-use crate::{Event, Headers, header};
+use crate::{Event, Headers, Record, header};
+
+/// How long a `traceparent` of version 00 is.
+const TRACEPARENT_BYTES: usize = 55;
 
 /// Where in a trace something happened, in the form of the W3C: it rides in the headers of events.
 ///
@@ -28,6 +31,17 @@ impl TraceContext {
         let value = |name| headers.iter().find(|(key, _)| &**key == name).map(|(_, value)| value);
         let traceparent = Arc::clone(value(header::TRACEPARENT)?);
         Some(Self { traceparent, tracestate: value(header::TRACESTATE).cloned() })
+    }
+
+    /// The context that was kept with a run's record; `None` if nobody looked at spans.
+    pub fn of_record(record: &Record) -> Option<Self> {
+        record.traceparent.clone().map(|traceparent| Self { traceparent, tracestate: None })
+    }
+
+    /// What is kept of it with the run's record: a `traceparent` of the present form. Others write events, too, and what
+    /// they put into a header may be of any length.
+    pub(crate) fn to_keep(&self) -> Option<Arc<str>> {
+        (self.traceparent.len() == TRACEPARENT_BYTES).then(|| Arc::clone(&self.traceparent))
     }
 
     /// Notes the context in an event's headers, in place of one that is there.

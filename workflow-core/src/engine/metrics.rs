@@ -71,6 +71,8 @@ struct Instruments {
     reconciled: AtomicU64,
     dead_letters: AtomicU64,
     retries: AtomicU64,
+    /// How many failed attempts wait, as the owner of the retries has counted them last.
+    waiting: AtomicU64,
 }
 
 /// One measured value with its labels.
@@ -95,7 +97,8 @@ impl Metrics {
     ///
     /// ```
     /// use workflow_core::Metrics;
-    /// assert!(Metrics::default().samples().is_empty());
+    /// // What counts events that are rare is there from the beginning, so that the first one is a rise.
+    /// assert!(Metrics::default().samples().iter().all(|sample| sample.value == 0.0));
     /// ```
     pub fn samples(&self) -> Vec<Sample> {
         let mut samples = Vec::new();
@@ -119,8 +122,9 @@ impl Metrics {
             ("workflow_reconciled_runs", &self.0.reconciled),
             ("workflow_dead_letters", &self.0.dead_letters),
             ("workflow_retries_scheduled", &self.0.retries),
+            ("workflow_retries_waiting", &self.0.waiting),
         ];
-        for (name, count) in totals.into_iter().filter(|(_, count)| count.load(Ordering::Relaxed) > 0) {
+        for (name, count) in totals {
             samples.push(Sample { name, labels: Vec::new(), value: count.load(Ordering::Relaxed) as f64 });
         }
         samples
@@ -170,6 +174,10 @@ impl Metrics {
 
     pub(crate) fn dead_letter(&self) {
         self.0.dead_letters.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retries_waiting(&self, retries: u64) {
+        self.0.waiting.store(retries, Ordering::Relaxed);
     }
 
     pub(crate) fn retry_scheduled(&self) {

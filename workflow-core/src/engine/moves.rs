@@ -186,16 +186,20 @@ impl<T: Object, S: Status> Core<T, S> {
         &self,
         mut change: Change,
         from: Option<&Record>,
-        next: Record,
+        mut next: Record,
         timers: Timers,
         stamp: Stamp,
     ) -> Result<Change, Refusal> {
+        let context = stamp.trace.clone().or_else(|| self.hub.trace.current());
+        if let Some(kept) = context.as_ref().and_then(TraceContext::to_keep) {
+            next.traceparent = Some(kept);
+        }
         let topic = self.plan.topic(&next.workflow_name, next.run_state, next.status);
         let mut event = Event::of_record(&next, topic);
         if timers == Timers::Set {
             event.set_header(header::TIMERS_SET, "1");
         }
-        if let Some(context) = stamp.trace.clone().or_else(|| self.hub.trace.current()) {
+        if let Some(context) = context {
             context.put(&mut event);
         }
         let event = Arc::new(event);

@@ -13,6 +13,9 @@ use crate::{Event, GroupName, Record, RunId, RunState, Status, Timestamp, Topic,
 /// How many live runs one slice looks at.
 const SLICE: usize = 500;
 
+/// How many retry rows are counted at most.
+const RETRIES_COUNTED_MAX: usize = 10_000;
+
 /// After so many times the wait for a run to be looked at, its event is sent again although the step's group has not come so
 /// far: one event that is stuck must not hide for ever that another is lost.
 const ANYWAY_FACTOR: u32 = 12;
@@ -42,6 +45,8 @@ impl<T: Object, S: Status> Process for ReconcileProcess<T, S> {
             self.due.send_as(Some(fence.clone())).await;
             let ended = self.walk_until(&scope, &fence).await;
             self.due.send_as(None).await;
+            // They are counted by another process from now on, and would count twice in a sum.
+            self.core.metrics.retries_waiting(0);
             ended
         })
     }
@@ -54,6 +59,7 @@ impl<T: Object, S: Status> ReconcileProcess<T, S> {
 
     async fn walk_until(&mut self, scope: &Scope, fence: &Fence) -> Result<(), BackendError> {
         loop {
+            self.count_retries().await;
             let clock = Arc::clone(&self.core.hub.clock);
             tokio::select! {
                 () = clock.sleep(self.core.definition.reconcile.every) => {}
@@ -62,6 +68,18 @@ impl<T: Object, S: Status> ReconcileProcess<T, S> {
             tokio::select! {
                 walked = self.walk(fence) => walked?,
                 () = scope.end.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    /// Counts the retries that wait; nothing hangs on it.
+    async fn count_retries(&self) {
+        let counted =
+            self.core.hub.store.waiting_retries(&self.core.definition.name, RETRIES_COUNTED_MAX).await;
+        match counted {
+            Ok(retries) => self.core.metrics.retries_waiting(retries),
+            Err(error) => {
+                tracing::debug!(error = %super::with_causes(&error), "the retries cannot be counted");
             }
         }
     }

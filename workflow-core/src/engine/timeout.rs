@@ -40,7 +40,7 @@ enum Called<T, S> {
 impl<T: Object, S: Status> DueWork<T, S> {
     /// Deals with a due timer, given the present state of its run.
     ///
-    /// A timer keeps no trace context: what it does first is a trace of its own, which its further attempts go on with.
+    /// The first attempt goes on with the trace that the run's record keeps, further ones with that of their retry.
     pub(crate) async fn fire(&self, due: DueTimer, owned: &Owned, attempt: u32, cause: Option<&Event>) {
         let span = tracing::debug_span!(
             parent: None,
@@ -52,8 +52,10 @@ impl<T: Object, S: Status> DueWork<T, S> {
             timer = %due.timer.key.name,
             attempt,
         );
-        if let Some(cause) = cause {
-            self.core.hub.trace.follow(&span, &cause.headers);
+        match (cause, &due.record) {
+            (Some(cause), _) => self.core.hub.trace.follow(&span, &cause.headers),
+            (None, Ok(Some(record))) => self.core.hub.trace.follow_record(&span, record),
+            (None, _) => {}
         }
         self.deal_with(due, owned, attempt).instrument(span).await;
     }

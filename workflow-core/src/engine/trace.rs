@@ -7,7 +7,7 @@ use tracing::Span;
 
 use super::backend_metrics::BackendMetrics;
 use crate::adapter::{Change, OutboxRow, Publication, TraceContext, TraceLink, publish_span};
-use crate::{Event, EventId, Headers};
+use crate::{Event, EventId, Headers, Record};
 
 /// The target of spans over a whole batch of changes or events, which belong to no one run's trace.
 pub(crate) const BATCHES: &str = "workflow_core::batches";
@@ -53,6 +53,15 @@ impl Trace {
     pub(crate) fn follow(&self, span: &Span, headers: &Headers) {
         if let Some(link) = &self.0
             && let Some(parent) = TraceContext::of(headers)
+        {
+            link.follow(span, &parent);
+        }
+    }
+
+    /// Puts a new span into the trace that a run's record keeps: for work that no event is about.
+    pub(crate) fn follow_record(&self, span: &Span, record: &Record) {
+        if let Some(link) = &self.0
+            && let Some(parent) = TraceContext::of_record(record)
         {
             link.follow(span, &parent);
         }

@@ -73,6 +73,7 @@ impl<T: Object, S: Status> Core<T, S> {
             run_state_reason: Arc::default(),
             status_description: Arc::clone(&plan.name),
             trace_origin: origin,
+            traceparent: None,
             last_event_id: Some(EventId::after(None)),
             paused_by: None,
             start_key: key,

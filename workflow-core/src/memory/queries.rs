@@ -86,6 +86,12 @@ impl State {
         }
     }
 
+    pub(super) fn waiting_retries(&self, workflow: &WorkflowName, limit: usize) -> u64 {
+        let waiting = self.due_retries.values().take(limit);
+        let rows = waiting.filter_map(|key| self.retries.get(&key.run_id)?.get(key));
+        rows.filter(|row| row.attempt > 0 && row.event.workflow_name == *workflow).count() as u64
+    }
+
     pub(super) fn driverless(
         &self,
         workflow: &WorkflowName,

@@ -196,6 +196,10 @@ impl Store for MemoryStore {
         Ok(Some(epoch))
     }
 
+    async fn waiting_retries(&self, workflow_name: &WorkflowName, limit: usize) -> Result<u64, BackendError> {
+        Ok(self.state().waiting_retries(workflow_name, limit))
+    }
+
     async fn driverless(
         &self,
         workflow_name: &WorkflowName,

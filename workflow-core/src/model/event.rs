@@ -85,6 +85,7 @@ pub struct Event {
 impl Event {
     /// The event that storing `record` emits.
     pub fn of_record(record: &Record, topic: Topic) -> Self {
+        let traceparent = record.traceparent.iter();
         Self {
             event_id: record.last_event_id,
             workflow_name: record.workflow_name.clone(),
@@ -94,7 +95,7 @@ impl Event {
             run_state: record.run_state,
             version: Some(record.version),
             topic,
-            headers: Headers::new(),
+            headers: traceparent.map(|at| (header::TRACEPARENT.into(), Arc::clone(at))).collect(),
         }
     }
 

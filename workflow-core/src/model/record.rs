@@ -83,6 +83,9 @@ pub struct Record {
     pub status_description: Arc<str>,
     /// Where the run was triggered from.
     pub trace_origin: Arc<str>,
+    /// Where in the run's trace this version was made, as the W3C's `traceparent`; `None` if nobody looks at spans. What is
+    /// done without an event, as by a timer, goes on with it.
+    pub traceparent: Option<Arc<str>>,
     /// The id of the event of this version; `None` if the Go library stored it.
     pub last_event_id: Option<EventId>,
     /// Who paused it, while it is paused.
@@ -107,11 +110,12 @@ impl Record {
             status_description: self.status_description.as_ref().into(),
             version: self.version.get(),
             trace_origin: self.trace_origin.as_ref().into(),
+            traceparent: self.traceparent.as_deref().map(Into::into),
         }
     }
 }
 
-/// The `meta` column: a JSON object with exactly these keys, shared with the Go library.
+/// The `meta` column: a JSON object with these keys, shared with the Go library, which passes the last one over.
 ///
 /// ```
 /// use workflow_core::Meta;
@@ -131,6 +135,9 @@ pub struct Meta<'a> {
     pub version: u64,
     /// `TraceOrigin`
     pub trace_origin: std::borrow::Cow<'a, str>,
+    /// `Traceparent`, of runs that are traced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<std::borrow::Cow<'a, str>>,
 }
 
 impl Meta<'_> {

@@ -121,7 +121,7 @@ impl<S: Store> Store for Ringing<S> {
 
     crate::delegate_store!(store: clock, start_engine, stop_engine, lookup, latest, started_by, list, history);
     crate::delegate_store!(store: entered, outbox, due, retry, retries, inbox, last_slot, dead_letters, register);
-    crate::delegate_store!(store: driverless, purge);
+    crate::delegate_store!(store: waiting_retries, driverless, purge);
 }
 
 impl<S: Store> Store for Shares<S> {

@@ -167,6 +167,10 @@ impl<S: Store> Store for FaultyStore<S> {
         read!(self, self.inner.register(role, claim))
     }
 
+    async fn waiting_retries(&self, workflow_name: &WorkflowName, limit: usize) -> Result<u64, BackendError> {
+        read!(self, self.inner.waiting_retries(workflow_name, limit))
+    }
+
     async fn driverless(
         &self,
         workflow_name: &WorkflowName,

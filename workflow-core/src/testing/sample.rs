@@ -38,6 +38,7 @@ pub fn run_with<T, S: Status>(object: T, status: S) -> Run<T, S> {
         run_state_reason: Arc::default(),
         status_description: status.name().into(),
         trace_origin: Arc::default(),
+        traceparent: None,
         last_event_id: None,
         paused_by: None,
         start_key: None,

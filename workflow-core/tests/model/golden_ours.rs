@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -92,9 +93,19 @@ fn meta_bytes_are_pinned() {
         status_description: "".into(),
         version: u64::MAX,
         trace_origin: "\t".into(),
+        traceparent: None,
     };
     let bytes = [full.meta(), odd, Meta::default()].map(|meta| String::from_utf8(meta.encode()).unwrap());
     assert_eq!(json!(bytes), golden()["meta"]);
+}
+
+#[test]
+fn a_traced_run_has_one_more_key_at_the_end() {
+    let at: Arc<str> = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into();
+    let traced = workflow_core::Record { traceparent: Some(Arc::clone(&at)), ..record() };
+    let (bytes, plain) = (traced.meta().encode(), record().meta().encode());
+    let (bytes, plain) = (String::from_utf8(bytes).unwrap(), String::from_utf8(plain).unwrap());
+    assert_eq!(bytes, format!("{},\"Traceparent\":\"{at}\"}}", plain.trim_end_matches('}')));
 }
 
 #[test]
@@ -257,12 +268,13 @@ proptest! {
     }
 
     #[test]
-    fn every_meta_reads_back_as_it_was_written(reason in ".*", name in ".*", version: u64, origin in ".*") {
+    fn every_meta_reads_back_as_it_was_written(reason in ".*", name in ".*", version: u64, origin in ".*", at: Option<String>) {
         let meta = Meta {
             run_state_reason: reason.into(),
             status_description: name.into(),
             version,
             trace_origin: origin.into(),
+            traceparent: at.map(Into::into),
         };
         prop_assert_eq!(Meta::decode(Some(&meta.encode())).unwrap(), meta);
     }

@@ -36,6 +36,7 @@ pub(crate) fn record() -> Record {
         run_state_reason: "why it is so".into(),
         status_description: "Paid".into(),
         trace_origin: "src/main.rs:7:9".into(),
+        traceparent: None,
         last_event_id: Some(event_id(5)),
         paused_by: None,
         start_key: None,

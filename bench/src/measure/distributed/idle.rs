@@ -47,8 +47,12 @@ async fn cluster(span: Duration) -> anyhow::Result<Vec<Measured>> {
         Ok(before.zip(after).map(|(before, after)| after.saturating_sub(before) as f64 / seconds))
     };
     let mut results = vec![
-        Measured::new("idle_cpu_percent_of_cluster", (used(all())? - cpu).as_secs_f64() / seconds * 100.0, "percent")
-            .at_most(4.0),
+        Measured::new(
+            "idle_cpu_percent_of_cluster",
+            (used(all())? - cpu).as_secs_f64() / seconds * 100.0,
+            "percent",
+        )
+        .at_most(4.0),
         Measured::new(
             "idle_sql_queries_per_second_of_cluster",
             (counter.queries().await? - queries) as f64 / seconds,
@@ -60,7 +64,11 @@ async fn cluster(span: Duration) -> anyhow::Result<Vec<Measured>> {
     for (name, before, address) in servers {
         match per_second(before, address)? {
             Some(rate) => {
-                results.push(Measured::new(format!("idle_{name}_requests_per_second_of_cluster"), rate, "1/s"));
+                results.push(Measured::new(
+                    format!("idle_{name}_requests_per_second_of_cluster"),
+                    rate,
+                    "1/s",
+                ));
             }
             None => progress("the tool ss (package iproute2) is missing: requests are not counted"),
         }

@@ -70,9 +70,5 @@ fn round(kind: Kind, runs: u64) -> anyhow::Result<Round> {
     threads.block_on(engine.stop())?;
     threads.block_on(connected.scheduler.close());
     relay.end()?;
-    Ok(Round {
-        engine: engine_turns,
-        limit: limit_turns,
-        relay: relayed.as_secs_f64() * 1e6 / driven as f64,
-    })
+    Ok(Round { engine: engine_turns, limit: limit_turns, relay: relayed.as_secs_f64() * 1e6 / driven as f64 })
 }

@@ -37,16 +37,8 @@ pub(crate) const CATALOGUE: [&[&str]; 8] = [
         "idle_run_p99_ms_postgres",
         "idle_run_floor_ms_postgres",
     ],
-    &[
-        "relay_of_producer_postgres",
-        "relay_rows_per_second_postgres",
-        "producer_events_per_second_postgres",
-    ],
-    &[
-        "relay_of_producer_mariadb",
-        "relay_rows_per_second_mariadb",
-        "producer_events_per_second_mariadb",
-    ],
+    &["relay_of_producer_postgres", "relay_rows_per_second_postgres", "producer_events_per_second_postgres"],
+    &["relay_of_producer_mariadb", "relay_rows_per_second_mariadb", "producer_events_per_second_mariadb"],
     &["commit_to_handler_p99_ms", "commit_to_handler_p50_ms"],
     &["fail_over_seconds", "hand_over_seconds"],
     &[

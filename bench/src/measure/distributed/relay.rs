@@ -74,7 +74,9 @@ async fn produce<T: EventStreamer>(streamer: Arc<T>, events: Backlog) -> anyhow:
     let begun = Instant::now();
     let mut under_way = JoinSet::new();
     loop {
-        while under_way.len() < pages && let Some(page) = left.next() {
+        while under_way.len() < pages
+            && let Some(page) = left.next()
+        {
             let streamer = Arc::clone(&streamer);
             under_way.spawn(async move { streamer.send(page).await });
         }

@@ -150,7 +150,9 @@ impl<W: Writer> Committer<W> {
             if batch.is_empty() {
                 self.events.recv_many(&mut told, room).await;
             } else {
-                while told.len() < room && let Ok(event) = self.events.try_recv() {
+                while told.len() < room
+                    && let Ok(event) = self.events.try_recv()
+                {
                     told.push(event);
                 }
             }

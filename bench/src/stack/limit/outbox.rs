@@ -9,7 +9,8 @@ use crate::stack::RELAY_SHARDS;
 /// How many rows are read at once.
 const PAGE: u32 = 2000;
 
-const PAGE_TEXT: &str = "select id, data from workflow_outbox where bucket % {n} = {shard} order by id limit {page}";
+const PAGE_TEXT: &str =
+    "select id, data from workflow_outbox where bucket % {n} = {shard} order by id limit {page}";
 
 /// A row: its id, and the event.
 pub(crate) type Row = (String, Vec<u8>);
@@ -51,7 +52,9 @@ pub(crate) struct MariaDbOutbox(MySqlConnection);
 impl Outbox for MariaDbOutbox {
     async fn open(url: &str) -> anyhow::Result<Self> {
         let mut connection = MySqlConnection::connect(url).await?;
-        sqlx::raw_sql("set session transaction isolation level read committed").execute(&mut connection).await?;
+        sqlx::raw_sql("set session transaction isolation level read committed")
+            .execute(&mut connection)
+            .await?;
         Ok(Self(connection))
     }
 

@@ -116,6 +116,9 @@ impl Servers {
         let etcd = self.etcd.config()?.lease_time(Duration::from_secs(self.lease));
         let etcd = self.name.iter().fold(etcd, |etcd, name| etcd.instance_name(name.as_str()));
         let scheduler = EtcdScheduler::connect(etcd).await.context("cannot use etcd")?;
+        let id = database.id().await.with_context(|| format!("cannot read the id of {place}"))?;
+        // Two databases with one namespace would take each other's roles away.
+        scheduler.bind_namespace(id).await.context("cannot use the namespace in etcd")?;
         let streamer = Namespaced::new(streamer, self.etcd.namespace()?);
         let backend = database.backend_with(streamer, scheduler.clone());
         Ok(Connected { backend, place, scheduler })

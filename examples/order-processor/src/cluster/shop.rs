@@ -11,13 +11,15 @@ use anyhow::Context;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use serde::Serialize;
+use telemetry::Telemetry;
 use tokio::sync::mpsc;
-use workflow::adapter::{Clock, SystemClock};
+use workflow::adapter::{Backend, Clock, SystemClock};
 use workflow::prelude::*;
 
 use super::audit::Audit;
 use super::owners::Owners;
 use super::servers::Etcd;
+use super::telling::Telling;
 use crate::flow::{Shop, orders};
 use crate::generate;
 use crate::input::Input;
@@ -60,6 +62,10 @@ pub struct Shopping {
     /// Print one JSON object instead of the table
     #[arg(long)]
     pub json: bool,
+
+    /// Who is told of it.
+    #[command(flatten)]
+    pub telling: Telling,
 }
 
 impl Shopping {
@@ -67,7 +73,7 @@ impl Shopping {
     ///
     /// # Errors
     /// If a server or the input cannot be used.
-    pub async fn run(&self, log: bool) -> anyhow::Result<ExitCode> {
+    pub async fn run(&self, telemetry: &Telemetry, log: bool) -> anyhow::Result<ExitCode> {
         let input = match &self.input {
             Some(file) => Input::open(Some(file))?,
             None => Input::of_lines(generate::lines(self.count, self.seed)?),
@@ -80,7 +86,9 @@ impl Shopping {
         // Nobody here takes a call or sends a receipt: the workers do.
         let (courier, _) = mpsc::unbounded_channel();
         let shop = Shop { courier, receipts: Arc::new(AtomicU64::new(0)) };
-        let client = orders(shop, self.in_flight as usize)?.connect(database).await?;
+        let backend = Backend::from(database).with_trace_link(telemetry.link());
+        let client = orders(shop, self.in_flight as usize)?.connect(backend).await?;
+        telemetry.watch(&client);
         let how = How { silent: false, log, in_flight: self.in_flight as usize };
         let report = Report::new(SystemClock::new().now());
         let (mut report, sample) = drive(how, &client, input, report).await?;

@@ -228,3 +228,9 @@ select count(*), min(s.created_at) from (select created_at from workflow_outbox 
 
 -- whole table
 select distinct doorbell from workflow_roles where doorbell is not null;
+
+-- whole table, workflow_retries_due
+select count(*) from (select attempt from workflow_retries force index (workflow_retries_due) where due_at is not null and workflow_name = {workflow} order by due_at limit {n}) r where r.attempt > 0;
+
+-- PRIMARY
+select doorbell from workflow_roles where role = {text};

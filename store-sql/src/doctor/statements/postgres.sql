@@ -222,3 +222,9 @@ select distinct doorbell from workflow_roles where doorbell > $1;
 
 -- workflow_outbox_pkey
 delete from workflow_outbox where id = any($1);
+
+-- workflow_retries_due
+select count(*) from (select attempt from workflow_retries where workflow_name = $1 and due_at is not null order by due_at limit $2) r where r.attempt > 0;
+
+-- workflow_roles_pkey
+select doorbell from workflow_roles where role = $1;

@@ -231,3 +231,9 @@ select count(*), min(created_at) from (select created_at from workflow_outbox wh
 
 -- whole table
 select distinct doorbell from workflow_roles where doorbell is not null;
+
+-- whole table, workflow_retries_due
+select count(*) from (select workflow_name, attempt from workflow_retries where due_at is not null order by due_at limit ?) where workflow_name = ? and attempt > 0;
+
+-- PRIMARY KEY
+select doorbell from workflow_roles where role = ?;

@@ -167,6 +167,7 @@ macro_rules! store_suite {
             a_retry_row_that_is_gone_is_not_replaced,
             a_retry_without_due_time_waits,
             retry_rows_are_deleted_by_key_and_by_run,
+            waiting_retries_are_counted_by_workflow,
             // Slots, inbox, dead letters, scrubbing.
             a_slot_is_taken_once,
             one_of_many_takes_a_slot,

@@ -7,7 +7,9 @@ use workflow_core::adapter::{Effect, RetryRow, RetryUpdate, Store};
 use workflow_core::{Due, Timestamp};
 
 use super::StoreFixture;
-use crate::samples::{orders, retry_key, retry_row, start, stepped, store_over, take_effect};
+use crate::samples::{
+    new_run_of, orders, retry_key, retry_row, start, start_as, stepped, store_over, take_effect, workflow,
+};
 
 const NOW: Due = Due::In(Duration::ZERO);
 
@@ -111,4 +113,25 @@ pub async fn retry_rows_are_deleted_by_key_and_by_run(fixture: impl StoreFixture
     take_effect(&*store, &next, vec![Effect::DeleteRetries, put(&next, "owed")]).await;
     assert_eq!(due_processes(&*store).await, ["other", "owed"]);
     assert_eq!(store.retry(&retry_key(&run, "a")).await.unwrap(), None);
+}
+
+/// Failed attempts that wait are counted, and neither rows of other workflows nor those that only remind of something.
+pub async fn waiting_retries_are_counted_by_workflow(fixture: impl StoreFixture) {
+    let (store, others) = (fixture.store(), workflow("others"));
+    let (one, other) =
+        (start(&*store, "order-1").await, start_as(&*store, &new_run_of(others.clone(), "other")).await);
+    let count = async |limit| store.waiting_retries(&orders(), limit).await.unwrap();
+    assert_eq!(count(100).await, 0);
+    let later = Some(Due::In(Duration::from_hours(1)));
+    let failed = |run, process| RetryUpdate { attempt: 2, ..retry_row(run, process, later) };
+    let reminder = RetryUpdate { attempt: 0, ..retry_row(&one, "hook", later) };
+    let held = RetryUpdate { attempt: 3, ..retry_row(&one, "held", None) };
+    let rows = [failed(&one, "a"), failed(&one, "b"), reminder, held];
+    take_effect(&*store, &one, rows.into_iter().map(Effect::PutRetry).collect()).await;
+    take_effect(&*store, &other, vec![Effect::PutRetry(failed(&other, "a"))]).await;
+    assert_eq!(count(100).await, 2);
+    assert_eq!(store.waiting_retries(&others, 100).await.unwrap(), 1);
+    assert!(count(1).await <= 1, "no more is counted than is asked");
+    take_effect(&*store, &one, vec![Effect::DeleteRetries]).await;
+    assert_eq!(count(100).await, 0);
 }

@@ -213,6 +213,7 @@ impl<'a> Operator<'a> {
             run_state_reason: Arc::default(),
             status_description: start.status_name,
             trace_origin: origin.into(),
+            traceparent: None,
             last_event_id: Some(EventId::after(None)),
             paused_by: None,
             start_key: start.start_key,
