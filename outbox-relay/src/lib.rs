@@ -5,7 +5,7 @@
 //!
 //! * A row is deleted only after the stream has acknowledged its event. A relay that ends in between publishes the event
 //!   again, with the same event id; consumers skip it by its version.
-//! * Of the events of one run, one is under way at a time, in the order of their versions.
+//! * Of the events of one run, one at a time waits for its acknowledgement, in the order of their versions.
 //! * An event that the stream will never take, or a row that cannot be read, becomes a dead letter; a topic that is missing
 //!   or may not be written to holds its own events and no others.
 

@@ -178,6 +178,13 @@ impl Ledger {
         }
     }
 
+    /// The stream has the event: the next one of its run may follow. The row itself is under way until it is deleted.
+    pub(crate) fn acknowledge(&mut self, id: &Arc<str>) {
+        if let Some(run) = self.rows.get_mut(id).and_then(|row| row.run.take()) {
+            self.runs.remove(&run);
+        }
+    }
+
     /// Rows are deleted.
     pub(crate) fn forget<'a>(&mut self, ids: impl IntoIterator<Item = &'a Arc<str>>) {
         for id in ids {
@@ -273,6 +280,19 @@ mod tests {
         ledger.forget([&page[1].id]);
         ledger.begin_pass();
         assert_eq!(ids(&ledger.take(vec![page[0].clone()], |_| false)), [Arc::clone(&page[0].id)]);
+    }
+
+    #[test]
+    fn the_next_event_of_a_run_goes_as_soon_as_the_one_before_is_acknowledged() {
+        let (run, mut ledger) = (RunId::generate(), Ledger::default());
+        let rows = [row(run, 1, None), row(run, 2, None), row(run, 3, None)];
+        ledger.take(rows[..1].to_vec(), |_| false);
+        ledger.acknowledge(&rows[0].id);
+        ledger.begin_pass();
+        assert_eq!(ids(&ledger.take(rows[1..2].to_vec(), |_| false)), [Arc::clone(&rows[1].id)]);
+        ledger.forget([&rows[0].id]);
+        ledger.begin_pass();
+        assert_eq!(ledger.take(rows[2..].to_vec(), |_| false).waiting, 1, "the second one is still on its way");
     }
 
     #[test]

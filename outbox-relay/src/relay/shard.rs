@@ -114,7 +114,7 @@ impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
         }
     }
 
-    /// Waits for the next pass: for a ring, the time to poll, or the deletion of what other rows wait for.
+    /// Waits for the next pass: for a ring, the time to poll, or the acknowledgement of what other rows wait for.
     async fn rest(self: &Arc<Self>, state: &mut State, wait: Duration) {
         let pass = state.pass;
         let over = self.store.clock().sleep(wait);
@@ -123,9 +123,9 @@ impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
             tokio::select! {
                 biased;
                 Some(done) = state.under_way.next() => {
-                    let was_deletion = matches!(done, Done::Gone { .. });
+                    let frees_runs = matches!(done, Done::Sent { .. } | Done::Gone { .. });
                     self.take_in(state, done);
-                    if was_deletion && pass.waiting > 0 {
+                    if frees_runs && pass.waiting > 0 {
                         return;
                     }
                 }
@@ -253,10 +253,12 @@ impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
             match outcome {
                 SendOutcome::Durable => {
                     published += 1;
+                    state.ledger.acknowledge(&row.text);
                     state.acked.push(row.text);
                 }
                 SendOutcome::Held => {
                     published += 1;
+                    state.ledger.acknowledge(&row.text);
                     state.held.insert(row.id, row.text);
                 }
                 SendOutcome::Refused(reason) => letters.push(refused(row, reason)),
