@@ -1,6 +1,6 @@
 //! Which rows are under way, as pure code: what of a page may be published, and what may be deleted how.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use workflow_core::adapter::{Span, StoredOutboxRow, UnderWay};
@@ -23,34 +23,28 @@ pub(crate) struct Row {
 
 #[derive(Debug)]
 struct Sent {
+    /// The run that nothing else may be sent of until this is acknowledged.
     run: Option<RunId>,
     bytes: usize,
 }
 
-/// The rows of one shard that are under way.
+/// The rows of one shard that are under way: sent, or read and waiting for an event of their run.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     rows: BTreeMap<Arc<str>, Sent>,
+    /// Of runs that have an event on its way, what follows, in the order of the versions.
+    queued: HashMap<RunId, VecDeque<Row>>,
     /// Their ids, as those who read the table know them.
     under_way: UnderWay,
     runs: HashSet<RunId>,
     bytes: usize,
     /// Runs of which a row was stepped over in this pass: what follows must not overtake it.
-    blocked: HashMap<RunId, Why>,
+    blocked: HashSet<RunId>,
     stepped: BTreeSet<Arc<str>>,
     stepped_too_many: bool,
     /// Deleted while a page was being read: the page may have them all the same.
     gone: HashSet<Arc<str>>,
     reading: bool,
-}
-
-/// Why a row was stepped over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
-    /// An event of the run is under way.
-    Waits,
-    /// Its topic holds.
-    Held,
 }
 
 /// What a page gives.
@@ -60,9 +54,7 @@ pub(crate) struct Picked {
     pub(crate) rows: Vec<Row>,
     /// Cannot be read.
     pub(crate) unreadable: Vec<StoredOutboxRow>,
-    /// Were stepped over because an event of the run is under way: as soon as that is gone, they can go.
-    pub(crate) waiting: usize,
-    /// Were stepped over because their topic holds.
+    /// Were stepped over because their topic holds, or that of an earlier event of their run.
     pub(crate) held: usize,
 }
 
@@ -97,12 +89,13 @@ impl Ledger {
         self.reading = true;
     }
 
-    /// Takes from a page what may be published now: of each run the lowest version, if nothing of it is under way.
+    /// Takes from a page what may be published now: of each run the lowest version, if nothing of it is on its way. What
+    /// follows it is kept until then.
     pub(crate) fn take(&mut self, page: Vec<StoredOutboxRow>, holds: impl Fn(&Topic) -> bool) -> Picked {
         self.reading = false;
         let gone = std::mem::take(&mut self.gone);
         let mut picked = Picked::default();
-        let mut rows = Vec::with_capacity(page.len());
+        let mut runs: HashMap<RunId, Vec<Row>> = HashMap::with_capacity(page.len());
         for stored in page {
             if gone.contains(&stored.id) || self.rows.contains_key(&stored.id) {
                 continue;
@@ -110,7 +103,8 @@ impl Ledger {
             match &stored.event {
                 Ok((id, event)) => {
                     let (id, event) = (*id, Arc::clone(event));
-                    rows.push(Row { text: Arc::clone(&stored.id), id, event, stored });
+                    let row = Row { text: Arc::clone(&stored.id), id, event, stored };
+                    runs.entry(row.event.run_id).or_default().push(row);
                 }
                 Err(_) => {
                     self.insert(Arc::clone(&stored.id), None, 0);
@@ -118,35 +112,38 @@ impl Ledger {
                 }
             }
         }
-        let first = first_of_runs(&rows);
-        let mut after_first = Vec::new();
-        for (place, row) in rows.into_iter().enumerate() {
-            let run = row.event.run_id;
-            let waits = first.get(&run) != Some(&place) || self.runs.contains(&run);
-            let why = match self.blocked.get(&run) {
-                Some(why) => Some(*why),
-                None if waits => Some(Why::Waits),
-                None => holds(&row.event.topic).then_some(Why::Held),
-            };
-            match why {
-                Some(Why::Waits) => picked.waiting += 1,
-                Some(Why::Held) => picked.held += 1,
-                None => {
-                    self.insert(Arc::clone(&row.text), Some(run), bytes_of(&row.event));
-                    picked.rows.push(row);
-                    continue;
-                }
-            }
-            // The first one of the run, if it comes further down in this page, is still to be taken.
-            if why != Some(Why::Waits) || first.get(&run) < Some(&place) || self.runs.contains(&run) {
-                self.block(run, why.unwrap_or(Why::Waits));
-            } else {
-                after_first.push(run);
-            }
-            self.remember_stepped(row.text);
+        for (run, mut rows) in runs {
+            rows.sort_by(|one, other| (one.event.version, one.id).cmp(&(other.event.version, other.id)));
+            self.take_of_run(run, rows, &holds, &mut picked);
         }
-        after_first.into_iter().for_each(|run| self.block(run, Why::Waits));
+        picked.rows.sort_unstable_by(|one, other| one.text.cmp(&other.text));
         picked
+    }
+
+    fn take_of_run(
+        &mut self,
+        run: RunId,
+        rows: Vec<Row>,
+        holds: &impl Fn(&Topic) -> bool,
+        picked: &mut Picked,
+    ) {
+        let is_held = |row: &Row| holds(&row.event.topic);
+        if self.blocked.contains(&run) || (!self.runs.contains(&run) && rows.first().is_some_and(is_held)) {
+            self.blocked.insert(run);
+            picked.held += rows.len();
+            return rows.into_iter().for_each(|row| self.remember_stepped(row.text));
+        }
+        let mut rows = rows.into_iter();
+        if !self.runs.contains(&run)
+            && let Some(first) = rows.next()
+        {
+            self.insert(Arc::clone(&first.text), Some(run), bytes_of(&first.event));
+            picked.rows.push(first);
+        }
+        for row in rows {
+            self.insert(Arc::clone(&row.text), None, bytes_of(&row.event));
+            self.queued.entry(run).or_default().push_back(row);
+        }
     }
 
     fn insert(&mut self, id: Arc<str>, run: Option<RunId>, bytes: usize) {
@@ -156,11 +153,6 @@ impl Ledger {
         self.rows.insert(id, Sent { run, bytes });
     }
 
-    /// Nothing of the run goes in this pass any more.
-    fn block(&mut self, run: RunId, why: Why) {
-        self.blocked.entry(run).or_insert(why);
-    }
-
     fn remember_stepped(&mut self, id: Arc<str>) {
         match self.stepped.len() < STEPPED_MAX {
             true => drop(self.stepped.insert(id)),
@@ -168,41 +160,62 @@ impl Ledger {
         }
     }
 
-    /// Rows stay in the table and are not under way any more: the next pass finds them again.
+    /// Rows stay in the table and are not under way any more, nor what follows them: a later pass finds them again.
     pub(crate) fn put_back<'a>(&mut self, ids: impl IntoIterator<Item = &'a Arc<str>>) {
         for id in ids {
-            if let Some(run) = self.remove(id) {
-                self.block(run, Why::Held);
-                self.remember_stepped(Arc::clone(id));
+            let Some(run) = self.remove(id).and_then(|row| row.run) else { continue };
+            self.runs.remove(&run);
+            self.blocked.insert(run);
+            self.remember_stepped(Arc::clone(id));
+            for row in self.queued.remove(&run).into_iter().flatten() {
+                self.remove(&row.text);
+                self.remember_stepped(row.text);
             }
         }
     }
 
-    /// The stream has the event: the next one of its run may follow. The row itself is under way until it is deleted.
-    pub(crate) fn acknowledge(&mut self, id: &Arc<str>) {
-        if let Some(run) = self.rows.get_mut(id).and_then(|row| row.run.take()) {
-            self.runs.remove(&run);
-        }
+    /// The stream has the event; gives the next one of its run. The row itself is under way until it is deleted.
+    pub(crate) fn acknowledge(&mut self, id: &Arc<str>) -> Option<Row> {
+        let run = self.rows.get_mut(id)?.run.take()?;
+        self.next_of(run)
     }
 
-    /// Rows are deleted.
-    pub(crate) fn forget<'a>(&mut self, ids: impl IntoIterator<Item = &'a Arc<str>>) {
+    /// Rows are deleted; gives what may follow them now.
+    pub(crate) fn forget<'a>(&mut self, ids: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<Row> {
+        let mut next = Vec::new();
         for id in ids {
-            self.remove(id);
+            if let Some(run) = self.remove(id).and_then(|row| row.run) {
+                next.extend(self.next_of(run));
+            }
             if self.reading {
                 self.gone.insert(Arc::clone(id));
             }
         }
+        next
     }
 
-    fn remove(&mut self, id: &Arc<str>) -> Option<RunId> {
+    /// Nothing of the run is on its way any more: what follows is.
+    fn next_of(&mut self, run: RunId) -> Option<Row> {
+        let next = self.queued.get_mut(&run).and_then(VecDeque::pop_front);
+        match &next {
+            Some(row) => {
+                if let Some(sent) = self.rows.get_mut(&row.text) {
+                    sent.run = Some(run);
+                }
+            }
+            None => {
+                self.queued.remove(&run);
+                self.runs.remove(&run);
+            }
+        }
+        next
+    }
+
+    fn remove(&mut self, id: &Arc<str>) -> Option<Sent> {
         let row = self.rows.remove(id)?;
         self.under_way.remove(id);
         self.bytes -= row.bytes;
-        if let Some(run) = row.run {
-            self.runs.remove(&run);
-        }
-        row.run
+        Some(row)
     }
 
     /// Whether these rows, which are sorted, are all that was read between the first and the last of them.
@@ -215,22 +228,6 @@ impl Ledger {
             false => Span::Whole,
         }
     }
-}
-
-/// The place of the lowest version of each run.
-fn first_of_runs(rows: &[Row]) -> HashMap<RunId, usize> {
-    let mut first: HashMap<RunId, usize> = HashMap::with_capacity(rows.len());
-    for (place, row) in rows.iter().enumerate() {
-        first
-            .entry(row.event.run_id)
-            .and_modify(|lowest| {
-                if row.event.version < rows[*lowest].event.version {
-                    *lowest = place;
-                }
-            })
-            .or_insert(place);
-    }
-    first
 }
 
 fn bytes_of(event: &Event) -> usize {
@@ -270,29 +267,34 @@ mod tests {
     }
 
     #[test]
-    fn one_event_of_a_run_is_under_way_and_the_lowest_version_first() {
+    fn one_event_of_a_run_is_on_its_way_and_the_lowest_version_first() {
         let (run, mut ledger) = (RunId::generate(), Ledger::default());
         let page = vec![row(run, 3, None), row(run, 2, None), row(RunId::generate(), 1, None)];
         let picked = ledger.take(page.clone(), |_| false);
         assert_eq!(ids(&picked), [Arc::clone(&page[1].id), Arc::clone(&page[2].id)]);
-        assert_eq!(picked.waiting, 1);
         assert!(ledger.take(page.clone(), |_| false).rows.is_empty(), "the rest waits");
-        ledger.forget([&page[1].id]);
-        ledger.begin_pass();
-        assert_eq!(ids(&ledger.take(vec![page[0].clone()], |_| false)), [Arc::clone(&page[0].id)]);
+        assert_eq!(ledger.acknowledge(&page[1].id).map(|next| next.text), Some(Arc::clone(&page[0].id)));
+        assert!(ledger.forget([&page[1].id]).is_empty(), "it was acknowledged already");
+        assert_eq!(ledger.len(), 2);
+        assert!(ledger.acknowledge(&page[0].id).is_none());
+        ledger.forget(page.iter().map(|row| &row.id));
+        assert!(ledger.is_idle() && ledger.bytes() == 0);
     }
 
     #[test]
-    fn the_next_event_of_a_run_goes_as_soon_as_the_one_before_is_acknowledged() {
+    fn what_comes_after_an_acknowledgement_goes_at_once() {
         let (run, mut ledger) = (RunId::generate(), Ledger::default());
         let rows = [row(run, 1, None), row(run, 2, None), row(run, 3, None)];
         ledger.take(rows[..1].to_vec(), |_| false);
-        ledger.acknowledge(&rows[0].id);
+        assert!(ledger.acknowledge(&rows[0].id).is_none());
         ledger.begin_pass();
         assert_eq!(ids(&ledger.take(rows[1..2].to_vec(), |_| false)), [Arc::clone(&rows[1].id)]);
         ledger.forget([&rows[0].id]);
-        ledger.begin_pass();
-        assert_eq!(ledger.take(rows[2..].to_vec(), |_| false).waiting, 1, "the second one is still on its way");
+        assert!(
+            ledger.take(rows[2..].to_vec(), |_| false).rows.is_empty(),
+            "the second one is still on its way"
+        );
+        assert_eq!(ledger.forget([&rows[1].id]).len(), 1, "one that is set aside frees its run, too");
     }
 
     #[test]
@@ -320,14 +322,19 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_not_overtaken_by_a_later_page_of_the_pass() {
+    fn what_is_put_back_takes_with_it_what_follows() {
         let (run, mut ledger) = (RunId::generate(), Ledger::default());
         let rows = [row(run, 1, None), row(run, 2, None), row(run, 3, None)];
         assert_eq!(ids(&ledger.take(rows[..2].to_vec(), |_| false)), [Arc::clone(&rows[0].id)]);
-        ledger.forget([&rows[0].id]);
-        assert_eq!(ledger.take(rows[2..].to_vec(), |_| false).waiting, 1);
+        ledger.put_back([&rows[0].id]);
+        assert!(ledger.is_idle() && ledger.bytes() == 0);
+        assert_eq!(
+            ledger.take(rows[2..].to_vec(), |_| false).held,
+            1,
+            "a later page of the pass does not overtake"
+        );
         ledger.begin_pass();
-        assert_eq!(ids(&ledger.take(rows[1..].to_vec(), |_| false)), [Arc::clone(&rows[1].id)]);
+        assert_eq!(ids(&ledger.take(rows.to_vec(), |_| false)), [Arc::clone(&rows[0].id)]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub(crate) mod bell;
 mod ledger;
 pub(crate) mod metrics;
 pub(crate) mod options;
+mod sending;
 mod shard;
 mod spans;
 mod state;

@@ -1,22 +1,17 @@
 //! One shard: read, publish, delete, over and over, each beside the others.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
-use workflow_core::adapter::{
-    BackendError, DeadLetter, EventStreamer, Publication, RelayStore, SendOutcome, ShardPage, TraceLink,
-};
+use workflow_core::adapter::{BackendError, EventStreamer, RelayStore, ShardPage, TraceLink};
 use workflow_core::{Shard, Topic};
 
 use super::bell::Bell;
-use super::ledger::Row;
 use super::metrics::ShardMetrics;
 use super::options::RelayOptions;
-use super::spans::Spans;
-use super::state::{Done, State, refused, unreadable};
+use super::state::{Done, State, unreadable};
 use super::{Drained, causes};
 
 /// How long acknowledged rows wait for others that are published at the same time: more of them go at once then.
@@ -114,7 +109,7 @@ impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
         }
     }
 
-    /// Waits for the next pass: for a ring, the time to poll, or the acknowledgement of what other rows wait for.
+    /// Waits for the next pass: for a ring, the time to poll, or room in the stream that was full.
     async fn rest(self: &Arc<Self>, state: &mut State, wait: Duration) {
         let pass = state.pass;
         let over = self.store.clock().sleep(wait);
@@ -123,9 +118,9 @@ impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
             tokio::select! {
                 biased;
                 Some(done) = state.under_way.next() => {
-                    let frees_runs = matches!(done, Done::Sent { .. } | Done::Gone { .. });
+                    let was_full = matches!(done, Done::Ready);
                     self.take_in(state, done);
-                    if frees_runs && pass.waiting > 0 {
+                    if was_full {
                         return;
                     }
                 }
@@ -200,89 +195,7 @@ impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
         if !picked.unreadable.is_empty() {
             self.set_aside(state, picked.unreadable.into_iter().filter_map(unreadable).collect());
         }
-        let mut by_topic: HashMap<Topic, Vec<Row>> = HashMap::new();
-        for row in picked.rows {
-            by_topic.entry(row.event.topic.clone()).or_default().push(row);
-        }
-        by_topic.into_values().for_each(|rows| self.send(state, rows));
-    }
-
-    /// Publishes events of one topic: what is wrong with it is no matter to others.
-    fn send(self: &Arc<Self>, state: &mut State, rows: Vec<Row>) {
-        state.sending += 1;
-        self.metrics.batch(rows.len());
-        let work = Arc::clone(self);
-        state.under_way.push(Box::pin(async move {
-            let publication = |row: &Row| Publication {
-                row: row.id,
-                event: Arc::clone(&row.event),
-                record: None,
-                at: row.stored.created_at,
-            };
-            let spans = Spans::of(work.trace.as_deref(), &rows);
-            let outcomes = work.streamer.send(rows.iter().map(publication).collect()).await;
-            spans.end(&outcomes);
-            Done::Sent { rows, outcomes }
-        }));
-    }
-
-    fn take_outcomes(
-        self: &Arc<Self>,
-        state: &mut State,
-        rows: Vec<Row>,
-        outcomes: Result<Vec<SendOutcome>, BackendError>,
-    ) {
-        state.sending -= 1;
-        let Some(topic) = rows.first().map(|row| row.event.topic.clone()) else { return };
-        let outcomes = match outcomes {
-            Ok(outcomes) => outcomes,
-            Err(error) => {
-                self.metrics.publish_failed();
-                let failures =
-                    state.topics.get(&topic).map_or(0, |(_, failures)| *failures).saturating_add(1);
-                let until = self.store.clock().elapsed() + self.back_off(failures);
-                tracing::warn!(shard = %self.shard, topic = %topic, error = %causes(&error), "events are held");
-                state.topics.insert(topic, (until, failures));
-                state.pass.held += rows.len();
-                return state.ledger.put_back(rows.iter().map(|row| &row.text));
-            }
-        };
-        state.topics.remove(&topic);
-        let (mut letters, mut published) = (Vec::new(), 0);
-        for (row, outcome) in rows.into_iter().zip(outcomes) {
-            match outcome {
-                SendOutcome::Durable => {
-                    published += 1;
-                    state.ledger.acknowledge(&row.text);
-                    state.acked.push(row.text);
-                }
-                SendOutcome::Held => {
-                    published += 1;
-                    state.ledger.acknowledge(&row.text);
-                    state.held.insert(row.id, row.text);
-                }
-                SendOutcome::Refused(reason) => letters.push(refused(row, reason)),
-                SendOutcome::Full => {
-                    state.ledger.put_back([&row.text]);
-                    state.pass.waiting += 1;
-                    self.wait_until_ready(state);
-                }
-            }
-        }
-        self.metrics.published(published);
-        if !letters.is_empty() {
-            self.set_aside(state, letters);
-        }
-    }
-
-    fn wait_until_ready(self: &Arc<Self>, state: &mut State) {
-        if !std::mem::replace(&mut state.full, true) {
-            let work = Arc::clone(self);
-            state.under_way.push(Box::pin(async move {
-                work.streamer.ready().await;
-                Done::Ready
-            }));
-        }
+        self.send_all(state, picked.rows);
     }
 
     /// Deletes what is acknowledged, one batch at a time.
@@ -316,18 +229,6 @@ impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
         }
     }
 
-    fn set_aside(self: &Arc<Self>, state: &mut State, letters: Vec<DeadLetter>) {
-        for letter in &letters {
-            tracing::error!(shard = %self.shard, row = %letter.id, reason = %letter.reason, "an outbox row becomes a dead letter");
-        }
-        let ids: Vec<Arc<str>> = letters.iter().map(|letter| Arc::clone(&letter.id)).collect();
-        let work = Arc::clone(self);
-        state.under_way.push(Box::pin(async move {
-            let result = work.store.set_aside(letters).await;
-            Done::Gone { letters: ids.len(), ids, result }
-        }));
-    }
-
     fn take_gone(
         self: &Arc<Self>,
         state: &mut State,
@@ -339,7 +240,8 @@ impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
             Ok(()) => {
                 state.deleting &= letters > 0;
                 self.metrics.set_aside(letters);
-                state.ledger.forget(&ids);
+                let next = state.ledger.forget(&ids);
+                self.follow(state, next);
             }
             Err(error) => {
                 state.fail();
@@ -364,13 +266,14 @@ impl<S: RelayStore, T: EventStreamer> ShardWork<S, T> {
         state.under_way.push(Box::pin(async move { Done::Settled(work.streamer.settled().await) }));
     }
 
-    fn back_off(&self, failures: u32) -> Duration {
+    pub(super) fn back_off(&self, failures: u32) -> Duration {
         let doubled = self.options.back_off_min.saturating_mul(1 << failures.saturating_sub(1).min(16));
         doubled.min(self.options.back_off_max)
     }
 
     /// Waits for what is under way; nothing new is begun but the deletion of what is acknowledged.
     async fn end(self: Arc<Self>, mut state: State, lost: &CancellationToken) -> Drained {
+        state.ending = true;
         let deadline = self.store.clock().sleep(self.options.drain);
         tokio::pin!(deadline);
         loop {

@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) gathered: bool,
     pub(super) sending: usize,
     pub(super) full: bool,
+    /// Whether nothing new is to be sent any more.
+    pub(super) ending: bool,
     pub(super) acked: Vec<Arc<str>>,
     pub(super) held: HashMap<EventId, Arc<str>>,
     /// Topics that take nothing until the clock shows this, and how often they have failed.
@@ -77,6 +79,7 @@ impl State {
             gathered: false,
             sending: 0,
             full: false,
+            ending: false,
             acked: Vec::new(),
             held: HashMap::new(),
             topics: HashMap::new(),
@@ -108,7 +111,6 @@ impl State {
 impl Pass {
     pub(super) fn note(&mut self, picked: &Picked) {
         self.taken += picked.rows.len() + picked.unreadable.len();
-        self.waiting += picked.waiting;
         self.held += picked.held;
     }
 }
