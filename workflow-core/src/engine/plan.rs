@@ -95,6 +95,12 @@ impl Plan {
         }
     }
 
+    /// Every topic that an event of the workflow may go to.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &Topic> {
+        let of_statuses = self.statuses.values().filter(|plan| !plan.terminal).map(|plan| &plan.topic);
+        of_statuses.chain([&self.run_state_changes, &self.deletions])
+    }
+
     /// The process that takes the hook on a run state.
     pub(crate) fn hook(&self, state: RunState) -> Option<&ProcessName> {
         self.hooks.iter().find(|(on, _)| *on == state).map(|(_, process)| process)

@@ -23,9 +23,12 @@ use super::role::{Process, Scope, supervise};
 use super::running::{Life, Running};
 use super::schedules::ScheduleProcess;
 use super::step::StepWork;
-use crate::adapter::{Backend, BackendError, BoxFuture, Fence, RoleClaim};
+use crate::adapter::{Backend, BackendError, BoxFuture, Fence, Reach, RoleClaim};
 use crate::definition::{ProcessOptions, SchedulePart};
 use crate::{Error, GroupName, RoleName, Shard, Status, StatusCode, Topic, Workflow};
+
+/// When a stream is asked again for topics that could not be made.
+const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The most timeouts of one status in flight: what a semaphore can count.
 const IN_FLIGHT_MAX: u32 = 1 << 20;
@@ -122,6 +125,7 @@ impl<T: Object, S: Status> Starter<T, S> {
 
     /// Opens every consumer before anything is published, so that no event finds its topic without a reader.
     async fn start(&self) -> Result<(), Error> {
+        self.make_topics();
         self.steps().await?;
         self.hooks().await?;
         self.status_helpers().await?;
@@ -145,6 +149,15 @@ impl<T: Object, S: Status> Starter<T, S> {
             .then(|| self.core.metrics.process(&outbox.as_str().into(), options.lag_alert));
         self.core.hub.register(&self.core.definition.name, Arc::downgrade(&taker), outbox_metrics);
         Ok(())
+    }
+
+    /// Has the stream make topics that nobody here reads: the events of a workflow without hooks, too, go to the topic of
+    /// run state changes, and the relay would hold them as long as that is missing.
+    fn make_topics(&self) {
+        if self.core.hub.streamer.reach() == Reach::Cluster {
+            let made = make_topics(Arc::clone(&self.core));
+            self.tasks.spawn(self.intake.clone().run_until_cancelled_owned(made));
+        }
     }
 
     async fn steps(&self) -> Result<(), Error> {
@@ -325,5 +338,28 @@ impl<T: Object, S: Status> Process for TimeoutRole<T, S> {
             let _all = room.acquire_many(self.in_flight).await;
             Ok(())
         })
+    }
+}
+
+/// Asks for every topic of the workflow; a stream that does not answer is asked again.
+async fn make_topics<T: Object, S: Status>(core: Arc<Core<T, S>>) {
+    let mut left: Vec<&Topic> = core.plan.topics().collect();
+    let mut is_told = false;
+    loop {
+        let mut unanswered = Vec::new();
+        for topic in left {
+            let Err(error) = core.hub.streamer.partitions(topic).await else { continue };
+            if !is_told {
+                tracing::warn!(topic = %topic, error = %super::with_causes(&error), "a topic cannot be used yet");
+            }
+            if error.is_retryable() {
+                unanswered.push(topic);
+            }
+        }
+        if unanswered.is_empty() {
+            return;
+        }
+        (left, is_told) = (unanswered, true);
+        core.hub.clock.sleep(ASK_AGAIN).await;
     }
 }
