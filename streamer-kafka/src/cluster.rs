@@ -21,9 +21,6 @@ use crate::reports::Reports;
 /// How long between two questions whose answer is only a moment away.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// How long the number of a topic's partitions is believed: as long as librdkafka believes its own.
-const KNOWN_MAX: Duration = Duration::from_secs(300);
-
 pub(crate) type Producer = Kept<ThreadedProducer<Reports>>;
 
 /// A producer, if there is one.
@@ -117,7 +114,9 @@ impl Cluster {
     /// How many partitions a topic had when it was looked at last, if that is not long ago: it may have grown.
     pub(crate) fn known_partitions(&self, topic: &Topic) -> Option<u32> {
         let known = lock(&self.known).get(topic).copied();
-        known.filter(|(_, seen)| seen.elapsed() < KNOWN_MAX).map(|(partitions, _)| partitions)
+        known
+            .filter(|(_, seen)| seen.elapsed() < self.config.refresh_interval())
+            .map(|(partitions, _)| partitions)
     }
 
     /// The topic may have been deleted: it is looked for before it is used again.

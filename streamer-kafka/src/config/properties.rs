@@ -1,10 +1,15 @@
 //! The properties that librdkafka is given.
 
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use workflow_core::adapter::StartAt;
 
 use super::KafkaConfig;
+
+/// The property that says how often topics are looked at anew, and librdkafka's own default.
+const REFRESH: (&str, Duration) = ("topic.metadata.refresh.interval.ms", Duration::from_secs(300));
 
 const IN_FLIGHT: &str =
     "five requests are under way at once: more would let a retried one change the order, fewer are slow";
@@ -48,6 +53,12 @@ pub(super) fn refused(name: &str) -> Option<&'static str> {
 }
 
 impl KafkaConfig {
+    /// How long the number of a topic's partitions is believed; -1 is for ever, as for librdkafka.
+    pub(crate) fn refresh_interval(&self) -> Duration {
+        let Some(said) = self.properties.get(REFRESH.0) else { return REFRESH.1 };
+        said.parse().map_or(Duration::MAX, Duration::from_millis)
+    }
+
     /// What every client is given.
     pub(crate) fn common(&self) -> ClientConfig {
         let mut config = ClientConfig::new();

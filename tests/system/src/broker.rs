@@ -1,9 +1,11 @@
 //! Brokers of a test's own, which it can stop, freeze and start again.
 
+use std::collections::BTreeSet;
 use std::fs::{File, write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -227,7 +229,15 @@ async fn answers(address: String) -> bool {
     tokio::task::spawn_blocking(ask).await.expect("asking does not panic")
 }
 
+/// A port that nobody has and that was not given before. It is below those that the system gives to connections: a broker
+/// that is away must find its own again.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("it is bound").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let port = fastrand::u16(15_000..32_000);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && given.insert(port) {
+            return port;
+        }
+    }
 }

@@ -24,25 +24,20 @@ async fn duplicates_change_nothing(kind: Kind) {
     holder.run(HOLD).await.unwrap();
     let relay = stage.relay().await;
     let published = "workflow_outbox_published_total";
-    eventually("all first events are published", async || relay.metric(published).await >= JOURNEYS as f64)
-        .await;
-    eventually("the first step is taken", async || stage.rows("history").await == 2 * JOURNEYS).await;
-    let left = stage.rows("outbox").await;
-    assert_eq!(
-        left,
-        2 * JOURNEYS,
-        "of each run, the event that is published and not deleted, and the next one"
-    );
+    let all = 4 * JOURNEYS;
+    // Rows that were published and not deleted hold up no run: what follows them is published, too.
+    eventually("all events are published", async || relay.metric(published).await >= all as f64).await;
+    stage.ended(JOURNEYS).await;
+    assert_eq!(stage.rows("outbox").await, all, "nothing could be deleted");
     relay.kill();
     holder.run("rollback").await.unwrap();
     let relay = stage.relay().await;
     stage.all_ended(JOURNEYS).await;
     stage.all_published().await;
-    assert_eq!(relay.metric(published).await, 4.0 * JOURNEYS as f64, "all but none were published before");
-    let events = stage.published().await.len();
-    assert_eq!(events, 5 * JOURNEYS, "the first event of each run is on its topic twice");
+    assert_eq!(relay.metric(published).await, all as f64, "the next relay cannot know what was published");
+    assert_eq!(stage.published().await.len(), 2 * all, "every event is on its topic twice");
     let skipped = || worker.metric("workflow_process_skipped_events_count", Some("already_processed"));
-    eventually("duplicates are known by their version", async || skipped() >= JOURNEYS as f64).await;
+    eventually("duplicates are known by their version", async || skipped() >= 3.0 * JOURNEYS as f64).await;
     assert_eq!(worker.walked.again(), 0, "no step was taken twice");
     assert_eq!(stage.rows("dead_letters").await, 0);
     worker.end().await;

@@ -23,7 +23,7 @@ async fn what_the_brokers_do_not_allow_is_held_and_never_parked() {
     worker.begin("journey", 50).await;
     eventually("the relay was refused again and again", async || relay.metric(REFUSALS).await >= 3.0).await;
     let held = relay.told("events are held");
-    let error = held.last().unwrap()["fields"]["error"].as_str().unwrap();
+    let error = held.last().unwrap()["error"].as_str().unwrap();
     assert!(error.contains("do not allow it") && error.contains("legs-1"), "{error}");
     assert!(!error.contains("s3cret"), "{error}");
     assert_eq!((stage.rows("outbox").await, stage.rows("dead_letters").await), (50, 0));

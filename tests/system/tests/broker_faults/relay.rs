@@ -36,7 +36,7 @@ impl Relay {
         let mut address = None;
         until("the address of the relay", async || {
             assert!(child.try_wait().unwrap().is_none(), "{}", std::fs::read_to_string(&log).unwrap());
-            address = said(&log).iter().find_map(|line| line["fields"]["address"].as_str()?.parse().ok());
+            address = said(&log).iter().find_map(|line| line["address"].as_str()?.parse().ok());
             address.is_some()
         })
         .await;
@@ -46,7 +46,7 @@ impl Relay {
     /// What it has logged with a message that contains this.
     pub(crate) fn told(&self, message: &str) -> Vec<serde_json::Value> {
         let mut said = said(&self.log);
-        said.retain(|line| line["fields"]["message"].as_str().is_some_and(|told| told.contains(message)));
+        said.retain(|line| line["message"].as_str().is_some_and(|told| told.contains(message)));
         said
     }
 

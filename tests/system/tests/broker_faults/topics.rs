@@ -29,7 +29,7 @@ async fn a_topic_that_is_missing_at_the_start_is_waited_for() {
     let refusals = "workflow_outbox_errors_total";
     eventually("the relay has failed again", async || relay.metric(refusals).await >= 3.0).await;
     let held = relay.told("events are held");
-    let error = held[0]["fields"]["error"].as_str().unwrap();
+    let error = held[0]["error"].as_str().unwrap();
     let advice = format!("workflowctl topics create {}", stage.topic(Leg::First));
     assert!(error.contains("does not exist") && error.contains(&advice), "{error}");
     assert_eq!(
