@@ -113,7 +113,7 @@ impl Ledger {
             }
         }
         for (run, mut rows) in runs {
-            rows.sort_by(|one, other| (one.event.version, one.id).cmp(&(other.event.version, other.id)));
+            rows.sort_by_key(|row| (row.event.version, row.id));
             self.take_of_run(run, rows, &holds, &mut picked);
         }
         picked.rows.sort_unstable_by(|one, other| one.text.cmp(&other.text));
