@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use workflow_core::adapter::{EpochClaim, RelayStore, Span, Store, UnderWay};
+use workflow_core::adapter::{EpochClaim, RelayStore, ShardPage, Span, Store, UnderWay};
 use workflow_core::{EventId, GroupName, RunId, Shard, encode_outbox};
 
 pub use crate::store::StoreFixture;
@@ -61,6 +61,31 @@ pub async fn each_row_is_in_one_shard<F: StoreFixture<Store: RelayStore>>(fixtur
         }
         assert_eq!(seen, all, "{of} shards");
     }
+}
+
+/// A page leaves out what is under way, and says where the next one begins all the same.
+pub async fn rows_under_way_are_left_out<F: StoreFixture<Store: RelayStore>>(fixture: F) {
+    let store = fixture.store();
+    for number in 0..5 {
+        start(&*store, &format!("order-{number}")).await;
+    }
+    let all = ids(&*store, Shard::WHOLE).await;
+    let under_way = UnderWay::default();
+    [0, 2, 4].iter().for_each(|number: &usize| under_way.insert(Arc::clone(&all[*number])));
+    let of = |page: &ShardPage| page.rows.iter().map(|row| Arc::clone(&row.id)).collect::<Vec<_>>();
+    let first = store.shard_page(Shard::WHOLE, None, 3, &under_way).await.unwrap();
+    assert_eq!(
+        (of(&first), &first.last, first.more),
+        (vec![Arc::clone(&all[1])], &Some(Arc::clone(&all[2])), true)
+    );
+    let rest = store.shard_page(Shard::WHOLE, first.last.as_deref(), 3, &under_way).await.unwrap();
+    assert_eq!(
+        (of(&rest), &rest.last, rest.more),
+        (vec![Arc::clone(&all[3])], &Some(Arc::clone(&all[4])), false)
+    );
+    under_way.remove(&all[0]);
+    let again = store.shard_page(Shard::WHOLE, None, 3, &under_way).await.unwrap();
+    assert_eq!(of(&again), all[..2], "what is not under way any more is there again");
 }
 
 /// A row without a bucket belongs to the first shard, whether it can be read or not.
@@ -203,6 +228,7 @@ macro_rules! relay_suite {
     ($fixture:ty) => {
         $crate::suite_tests! { relay, StoreFixture, $fixture, [
             each_row_is_in_one_shard,
+            rows_under_way_are_left_out,
             a_row_without_bucket_is_of_the_first_shard,
             only_those_named,
             gone_is_gone,
