@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -138,6 +139,21 @@ impl Engine {
             tokio::time::sleep(Duration::from_micros(500)).await;
         }
         Ok(begun.elapsed())
+    }
+
+    /// Takes so many runs to their end, one at a time; tells how long each took from its trigger to the answer that it has
+    /// finished, in nanoseconds. The first `warm_up` of them are not told.
+    pub(crate) async fn one_at_a_time(&self, warm_up: u64, runs: u64) -> anyhow::Result<Histogram<u64>> {
+        let mut histogram = Histogram::new(3)?;
+        for number in 0..warm_up + runs {
+            let begun = Instant::now();
+            let run = self.running.trigger(self.keys.of(number), Order::new(number)).await?;
+            self.running.wait_for(&run).finished().await?;
+            if number >= warm_up {
+                histogram.record(u64::try_from(begun.elapsed().as_nanos())?)?;
+            }
+        }
+        Ok(histogram)
     }
 
     /// Ends it; nothing of the load may have gone wrong.

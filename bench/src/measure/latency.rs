@@ -1,13 +1,11 @@
 //! How long one run takes on an engine that has nothing else to do.
 
-use std::time::Instant;
-
 use hdrhistogram::Histogram;
 use workflow::adapter::Backend;
 use workflow::prelude::{Memory, Sqlite};
 
 use super::{Extent, progress, threads};
-use crate::load::{Engine, Keys, Order};
+use crate::load::{Engine, Keys};
 use crate::place::Place;
 use crate::report::Measured;
 
@@ -33,16 +31,7 @@ pub(super) fn measure(extent: Extent) -> anyhow::Result<Vec<Measured>> {
 /// From each trigger to the answer that the run has finished, in nanoseconds.
 async fn latencies(backend: Backend, runs: u64) -> anyhow::Result<Histogram<u64>> {
     let engine = Engine::start(backend, Keys::Rising).await?;
-    let mut histogram = Histogram::new(3)?;
-    let warm_up = runs / 10;
-    for number in 0..warm_up + runs {
-        let begun = Instant::now();
-        let run = engine.running.trigger(Keys::Rising.of(number), Order::new(number)).await?;
-        engine.running.wait_for(&run).finished().await?;
-        if number >= warm_up {
-            histogram.record(u64::try_from(begun.elapsed().as_nanos())?)?;
-        }
-    }
+    let histogram = engine.one_at_a_time(runs / 10, runs).await?;
     progress(format!("{runs} runs, one at a time"));
     engine.stop().await?;
     Ok(histogram)

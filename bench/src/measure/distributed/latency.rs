@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use workflow::prelude::*;
 
-use crate::load::{Engine, Keys, Order};
+use crate::load::{Engine, Keys};
 use crate::measure::{Extent, median, progress, threads};
 use crate::report::Measured;
 use crate::sql::Kind;
@@ -55,16 +55,7 @@ async fn one_at_a_time(kind: Kind, runs: u64) -> anyhow::Result<Histogram<u64>> 
     let Connected { backend, scheduler } = stack.connect("worker").await?;
     let engine = Engine::start(backend, Keys::Rising).await?;
     let relay = stack.relay("relay")?;
-    let mut histogram = Histogram::new(3)?;
-    let warm_up = runs / 5;
-    for number in 0..warm_up + runs {
-        let begun = Instant::now();
-        let run = engine.running.trigger(Keys::Rising.of(number), Order::new(number)).await?;
-        engine.running.wait_for(&run).finished().await?;
-        if number >= warm_up {
-            histogram.record(u64::try_from(begun.elapsed().as_nanos())?)?;
-        }
-    }
+    let histogram = engine.one_at_a_time(runs / 5, runs).await?;
     engine.stop().await?;
     scheduler.close().await;
     relay.end()?;
