@@ -12,8 +12,8 @@ use crate::stack::{Process, Stack, requests_sent};
 
 const WORKERS: usize = 3;
 
-/// Workflows of three steps; the workers share their roles.
-const WORKFLOWS: u32 = 20;
+/// Workflows of three steps. Each has five roles, which the workers share: twenty for each of them.
+const WORKFLOWS: u32 = 12;
 
 /// How long it is looked at.
 const SPAN: Duration = Duration::from_secs(30);

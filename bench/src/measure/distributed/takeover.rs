@@ -22,6 +22,9 @@ const SPREAD_MAX: Duration = Duration::from_secs(60);
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How often a run is looked at.
+const LOOK_AT_RUN: Duration = Duration::from_millis(5);
+
 /// How an instance ends.
 #[derive(Clone, Copy, Debug)]
 enum End {
@@ -77,7 +80,10 @@ async fn client(stack: &Stack) -> anyhow::Result<Client<Order, Progress>> {
 /// Takes a run through all steps.
 async fn through(client: &Client<Order, Progress>, number: u64) -> anyhow::Result<()> {
     let run = client.trigger(Keys::Rising.of(number), Order::new(number)).await?;
-    client.wait_for(&run).finished().await?;
+    // A client without an engine would look once a second, which is no measure of what takes less.
+    while !client.get(&run).await?.run_state().is_finished() {
+        tokio::time::sleep(LOOK_AT_RUN).await;
+    }
     Ok(())
 }
 
